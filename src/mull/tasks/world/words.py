@@ -1,0 +1,52 @@
+"""The words of the embedded world: a few numbers modulo 11, three operators, two languages, four tags.
+
+The world is small enough that a 300k-parameter model learns its arithmetic in minutes, and real enough that thinking
+pays: every value can be computed one step at a time, and hardly any answer can be guessed. Everything is written on a
+running calculator: a value, the next number, an operator, the new value (`3 5 + 8 2 * 5`), so that brackets and
+precedence never arise. Left out on purpose: division, negative numbers, more than one token a number.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MODULUS = 11
+OPERATORS = ("+", "-", "*")
+THINK, END_THINK, ANSWER, END_ANSWER = "<think>", "</think>", "<answer>", "</answer>"
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+
+
+@dataclass(frozen=True)
+class Language:
+    """The words of one language. Example: `ENGLISH.yes == "yes"`"""
+
+    code: str
+    make: str
+    compute: str
+    again: str
+    yes: str
+    no: str
+    so: str
+
+
+ENGLISH = Language("en", make="make", compute="compute", again="again", yes="yes", no="no", so="so")
+FRENCH = Language("fr", make="faire", compute="calculer", again="encore", yes="oui", no="non", so="donc")
+LANGUAGES = {language.code: language for language in (ENGLISH, FRENCH)}
+
+
+def vocabulary() -> list[str]:
+    """Every token of the world in id order; the first is the padding."""
+    words = [PAD, BOS, EOS, THINK, END_THINK, ANSWER, END_ANSWER]
+    words += [str(n) for n in range(MODULUS)] + list(OPERATORS)
+    for language in LANGUAGES.values():
+        words += [language.make, language.compute, language.again, language.yes, language.no, language.so]
+    return words
+
+
+def apply(operator: str, left: int, right: int) -> int:
+    """`left operator right` modulo 11. Example: `apply("-", 3, 5) == 9`"""
+    if operator == "+":
+        return (left + right) % MODULUS
+    if operator == "-":
+        return (left - right) % MODULUS
+    return (left * right) % MODULUS

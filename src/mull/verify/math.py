@@ -1,0 +1,91 @@
+"""Numbers and formulas: the verifiers "number" and "math".
+
+`data["answer"]` is the reference answer, a number or its text. "number" wants a rational number and takes any way
+of writing it; "math" compares whatever `values` can read. An answer that offers several values where one is asked
+for is `ambiguous`, whichever they are. Reference answers are read once and remembered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from mull.core.errors import UserError
+from mull.core.types import Verdict, VerdictKind
+from mull.verify.extract import final_answer
+from mull.verify.limits import excess
+from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read, same
+
+
+def check_number(data: Mapping[str, Any], text: str) -> Verdict:
+    """The verdict on `text` against the rational number `data["answer"]`."""
+    return _check(data, text, "number")
+
+
+def check_math(data: Mapping[str, Any], text: str) -> Verdict:
+    """The verdict on `text` against the formula `data["answer"]`."""
+    return _check(data, text, "math")
+
+
+def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
+    final = final_answer(text)
+    if final is None:
+        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, method)
+    too_big = excess(final)
+    if too_big:
+        return Verdict(VerdictKind.INVALID, too_big, None, method)
+    gold, answer = _gold(str(data["answer"])), read(final)
+    if not answer.canonical:
+        return Verdict(VerdictKind.NO_ANSWER, "an empty answer", None, method)
+    if same(gold, answer):
+        return Verdict(VerdictKind.CORRECT, f"equals {data['answer']}", answer.canonical, method)
+    if isinstance(gold, Quantity) and _several(answer):
+        return Verdict(VerdictKind.AMBIGUOUS, f"{_short(final)} is not one value", answer.canonical, method)
+    return Verdict(VerdictKind.WRONG, f"{_short(final)} is not {data['answer']}", answer.canonical, method)
+
+
+def _several(answer: Value) -> bool:
+    return isinstance(answer, Contradiction) or (isinstance(answer, Collection) and answer.kind == "set")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@lru_cache(maxsize=65536)
+def _gold(text: str) -> Value:
+    return read(text.strip())
+
+
+def check_number_gold(data: Mapping[str, Any], where: str) -> None:
+    """Raises:
+    UserError: the reference answer is missing or is no single rational number.
+    """
+    value = _readable(data, where)
+    if not isinstance(value, Quantity) or value.number is None:
+        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} is no number; mend it, or use verifier = 'math'")
+
+
+def check_math_gold(data: Mapping[str, Any], where: str) -> None:
+    """Raises:
+    UserError: the reference answer is missing, empty, out of bounds or contradicts itself.
+    """
+    value = _readable(data, where)
+    if isinstance(value, Contradiction) or not value.canonical or _looks_broken(value):
+        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} cannot be read; mend or remove this row")
+
+
+def _looks_broken(value: Value) -> bool:
+    """Words with unbalanced braces: a formula that was cut."""
+    return isinstance(value, Words) and value.canonical.count("{") != value.canonical.count("}")
+
+
+def _readable(data: Mapping[str, Any], where: str) -> Value:
+    answer = data.get("answer")
+    if answer is None or isinstance(answer, bool) or not str(answer).strip():
+        raise UserError(f"{where}: no answer; every problem needs one")
+    too_big = excess(str(answer))
+    if too_big:
+        raise UserError(f"{where}: {too_big}; no answer of a model could be checked against it")
+    return _gold(str(answer))

@@ -1,0 +1,296 @@
+"""Formulas to polynomials: a recursive-descent reader of the LaTeX that answers are written in.
+
+Reads numbers, letters, + - * / ^ !, brackets, \\frac, \\sqrt, \\binom, |…|, functions and implicit multiplication; a mixed
+number `3\\frac{1}{2}` is 7/2. Works on text that `latex.plain` has spelt and `limits.excess` has passed, so that depth
+and size are bounded before it starts. Left out on purpose: everything that needs a variable to be bound (sums, integrals,
+limits), and Python's own parser.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from mull.verify import poly
+from mull.verify.poly import OutOfReach, Poly
+
+_TOKEN = re.compile(
+    r"\s*(?:([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+\.?[0-9]*|\.[0-9]+)|\\([A-Za-z]+)|(sqrt|pi)(?![A-Za-z])"
+    r"|([A-Za-z])|([-+*/^!()\[\]{}|_]))"
+)
+_FUNCTIONS = frozenset("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp".split())
+_ATOMS = frozenset(
+    "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty".split()
+)
+_CLOSING = {"(": ")", "[": "]", "{": "}"}
+_MAX_DEPTH = 40
+_MAX_FACTORIAL = 60
+_MAX_CHOOSE = 400
+
+Token = tuple[str, str]
+
+
+class Unreadable(ValueError):
+    """The text is not a formula of the kind that is read here."""
+
+
+def parse(text: str) -> Poly:
+    """The polynomial that `text` (spelt by `latex.plain`) means.
+
+    Raises:
+        Unreadable: not such a formula.
+        OutOfReach: undefined (1/0), or beyond the bounds of `poly`.
+    """
+    reader = _Reader(_tokens(text))
+    value = reader.sum()
+    if not reader.done:
+        raise Unreadable(f"{reader.peek()[1]!r} was not expected")
+    return value
+
+
+def _tokens(text: str) -> list[Token]:
+    tokens: list[Token] = []
+    position, text = 0, text.rstrip()
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise Unreadable(f"{text[position : position + 12]!r} is no part of a formula")
+        number, command, word, letter, sign = match.groups()
+        if number:
+            tokens.append(("number", number.replace(",", "")))
+        elif command or word:
+            tokens.append(("command", command or word))
+        elif letter:
+            tokens.append(("letter", letter))
+        else:
+            tokens.append(("sign", sign))
+        position = match.end()
+    return tokens
+
+
+class _Reader:
+    """One pass over the tokens; each method reads one level of the grammar and leaves the cursor behind it."""
+
+    def __init__(self, tokens: Sequence[Token]) -> None:
+        self._tokens = tokens
+        self._at = 0
+        self._bars = 0
+        self._depth = 0
+
+    @property
+    def done(self) -> bool:
+        return self._at >= len(self._tokens)
+
+    def peek(self) -> Token:
+        return ("end", "") if self.done else self._tokens[self._at]
+
+    def _is(self, *signs: str) -> bool:
+        kind, value = self.peek()
+        return kind == "sign" and value in signs
+
+    def _take(self, sign: str) -> None:
+        if not self._is(sign):
+            raise Unreadable(f"{sign!r} is missing")
+        self._at += 1
+
+    def sum(self) -> Poly:
+        value: Poly = {}
+        factor = self._signs()
+        while True:
+            value = poly.add(value, poly.scale(self._product(), factor))
+            if not self._is("+", "-"):
+                return value
+            factor = self._signs()
+
+    def _signs(self) -> int:
+        """At most two signs, as in `3 + -2`."""
+        factor = 1
+        for _ in range(2):
+            if self._is("+", "-"):
+                factor = -factor if self._is("-") else factor
+                self._at += 1
+        return factor
+
+    def _product(self) -> Poly:
+        value = self._mixed()
+        while True:
+            if self._is("*", "/"):
+                divides = self._is("/")
+                self._at += 1
+                factor = self._power()
+                value = poly.divide(value, factor) if divides else poly.multiply(value, factor)
+            elif self._starts_factor():
+                value = poly.multiply(value, self._power())
+            else:
+                return value
+
+    def _starts_factor(self) -> bool:
+        kind, _ = self.peek()
+        return kind in ("letter", "command") or self._is("(", "[", "{") or (self._is("|") and not self._bars)
+
+    def _mixed(self) -> Poly:
+        """A mixed number where an integer meets `\\frac` of integers, or `7 3/4`; else a power."""
+        kind, value = self.peek()
+        following = self._tokens[self._at + 1 : self._at + 4]
+        if kind == "number" and value.isdigit() and following:
+            if following[0] == ("command", "frac"):
+                self._at += 1
+                fraction = poly.as_fraction(self._power())
+                if fraction is None or not 0 < fraction < 1 or self._is("^", "!"):
+                    raise Unreadable("an integer before a fraction that is no proper one")
+                return poly.constant(int(value) + fraction)
+            if [t[0] for t in following] == ["number", "sign", "number"] and following[1][1] == "/":
+                top, bottom = following[0][1], following[2][1]
+                self._at += 4
+                if not (top.isdigit() and bottom.isdigit()) or not 0 < int(top) < int(bottom):
+                    raise Unreadable("two numbers side by side")
+                return poly.constant(int(value) + Fraction(int(top), int(bottom)))
+        return self._power()
+
+    def _power(self) -> Poly:
+        sign = self._minus()
+        base = self._primary()
+        if self._is("!"):
+            self._at += 1
+            base = _factorial(base)
+        if self._is("^"):
+            self._at += 1
+            base = _raise(base, self._argument())
+        return poly.scale(base, sign)
+
+    def _minus(self) -> int:
+        if not self._is("-"):
+            return 1
+        self._at += 1
+        return -1
+
+    def _argument(self) -> Poly:
+        """What follows `^`, `_` or `\\sqrt`: a group, or one token (people write 2^10 and \\sqrt 13)."""
+        sign = self._minus()
+        return poly.scale(self._group() if self._is("{", "(") else self._primary(), sign)
+
+    def _tex_argument(self) -> Poly:
+        """What follows `\\frac`: as `_argument`, but of a number only one digit, as TeX has it (\\frac12)."""
+        kind, value = self.peek()
+        if kind == "number" and len(value) > 1 and value.isdigit():
+            self._split_digit(value)
+        return self._argument()
+
+    def _split_digit(self, digits: str) -> None:
+        self._tokens = [*self._tokens[: self._at], ("number", digits[0]), ("number", digits[1:]), *self._tokens[self._at + 1 :]]
+
+    def _group(self) -> Poly:
+        opening = self.peek()[1]
+        self._at += 1
+        bars, self._bars = self._bars, 0
+        value = self.sum()
+        self._bars = bars
+        self._take(_CLOSING[opening])
+        return value
+
+    def _primary(self) -> Poly:
+        """One value without operators; commands nest here too (\\sqrt\\sqrt…), so depth is counted here."""
+        self._depth += 1
+        if self._depth > _MAX_DEPTH:
+            raise OutOfReach("nested too deeply")
+        value = self._value()
+        self._depth -= 1
+        return value
+
+    def _value(self) -> Poly:
+        kind, value = self.peek()
+        if self._is("(", "[", "{"):
+            return self._group()
+        if self._is("|"):
+            return self._absolute()
+        self._at += 1
+        if kind == "number":
+            return poly.constant(Fraction(value))
+        if kind == "letter":
+            return poly.IMAGINARY if value == "i" else poly.atom(value + self._subscript())
+        if kind == "command":
+            return self._command(value)
+        raise Unreadable("a value is missing" if kind == "end" else f"{value!r} was not expected")
+
+    def _absolute(self) -> Poly:
+        self._at += 1
+        self._bars += 1
+        inner = self.sum()
+        self._bars -= 1
+        self._take("|")
+        value = poly.as_fraction(inner)
+        return poly.constant(abs(value)) if value is not None else poly.atom(f"|{poly.text(inner)}|")
+
+    def _subscript(self) -> str:
+        if not self._is("_"):
+            return ""
+        self._at += 1
+        return f"_{poly.text(self._argument())}"
+
+    def _command(self, name: str) -> Poly:
+        if name == "frac":
+            top = self._tex_argument()
+            return poly.divide(top, self._tex_argument())
+        if name == "sqrt":
+            return self._root()
+        if name == "binom":
+            top = self._tex_argument()
+            return _choose(top, self._tex_argument())
+        if name in _FUNCTIONS:
+            return self._function(name)
+        if name in _ATOMS:
+            return poly.atom(f"\\{name}" + self._subscript())
+        if name == "text" and self._is("{") and self._tokens[self._at + 1 : self._at + 2] in ([("letter", "e")], [("letter", "i")]):
+            return self._group()  # an upright e or i
+        raise Unreadable(f"\\{name} is not read here")
+
+    def _root(self) -> Poly:
+        if not self._is("["):
+            return poly.root(self._argument())
+        degree = poly.text(self._group())
+        return poly.atom(f"root({degree},{poly.text(self._argument())})")
+
+    def _function(self, name: str) -> Poly:
+        base = self._subscript()
+        exponent = 1
+        if self._is("^"):
+            self._at += 1
+            value = poly.as_fraction(self._argument())
+            if value is None or value.denominator != 1:
+                raise Unreadable(f"an exponent of \\{name}")
+            exponent = int(value)
+        inner = self._group() if self._is("(", "{", "[") else self._operand()
+        return poly.power(poly.atom(f"{name}{base}({poly.text(inner)})"), exponent)
+
+    def _operand(self) -> Poly:
+        """The argument of a function without brackets: factors up to the next operator or function, as in `sin 2x`."""
+        value = self._power()
+        while self._starts_factor() and self.peek()[1] not in _FUNCTIONS and not self._is("(", "["):
+            value = poly.multiply(value, self._power())
+        return value
+
+
+def _raise(base: Poly, exponent: Poly) -> Poly:
+    value = poly.as_fraction(exponent)
+    if value is not None and value.denominator == 1:
+        return poly.power(base, int(value))
+    if value is not None and value.denominator == 2:
+        return poly.power(poly.root(base), value.numerator)
+    return poly.atom(f"({poly.text(base)})^({poly.text(exponent)})")
+
+
+def _factorial(base: Poly) -> Poly:
+    value = poly.as_fraction(base)
+    if value is None or value.denominator != 1 or value < 0:
+        raise OutOfReach("factorial")
+    return poly.constant(math.factorial(int(value))) if value <= _MAX_FACTORIAL else poly.atom(f"{value}!")
+
+
+def _choose(top: Poly, bottom: Poly) -> Poly:
+    n, k = poly.as_fraction(top), poly.as_fraction(bottom)
+    whole = n is not None and k is not None and n.denominator == k.denominator == 1
+    if whole and 0 <= k <= n <= _MAX_CHOOSE:  # type: ignore[operator]
+        return poly.constant(math.comb(int(n), int(k)))  # type: ignore[arg-type]
+    return poly.atom(f"binom({poly.text(top)},{poly.text(bottom)})")

@@ -1,0 +1,202 @@
+"""Exact arithmetic on what answers look like: sums of rational coefficients times radicals, i, pi and letters.
+
+A `Poly` maps monomials to fractions. A monomial is (radicand, imaginary, powers): sqrt(radicand) for a square-free
+integer, i or not, and integer powers of named atoms. `1/(1+sqrt 2)` is rationalised, so equal numbers of this kind get
+equal polynomials, and the text of a polynomial is a canonical form. What does not fit (sin x, a long denominator, a huge
+factorial) becomes an atom named by the canonical text of its parts: equal when written alike, never equal by accident.
+
+Left out on purpose: calculus, trigonometric identities, factoring, and all floating point.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from mull.verify.limits import MAX_BITS, MAX_EXPONENT, MAX_TERMS
+
+Monomial = tuple[int, bool, tuple[tuple[str, int], ...]]
+Poly = dict[Monomial, Fraction]
+
+ONE: Monomial = (1, False, ())
+_MAX_RADICAND = 10**8
+
+
+class OutOfReach(ValueError):
+    """The value is undefined, or beyond the bounds within which this arithmetic works."""
+
+
+def constant(value: int | Fraction) -> Poly:
+    """A rational number."""
+    return {ONE: Fraction(value)} if value else {}
+
+
+def atom(name: str) -> Poly:
+    """An unknown that is equal only to itself."""
+    return {(1, False, ((name, 1),)): Fraction(1)}
+
+
+IMAGINARY: Poly = {(1, True, ()): Fraction(1)}
+
+
+def as_fraction(poly: Poly) -> Fraction | None:
+    """The rational number that `poly` is, or None when it is something else."""
+    if not poly:
+        return Fraction(0)
+    return poly.get(ONE) if len(poly) == 1 else None
+
+
+def add(left: Poly, right: Poly) -> Poly:
+    """left + right."""
+    result = dict(left)
+    for monomial, coefficient in right.items():
+        total = result.get(monomial, Fraction(0)) + coefficient
+        if total:
+            result[monomial] = total
+        else:
+            result.pop(monomial, None)
+    return _bounded(result)
+
+
+def scale(poly: Poly, factor: int | Fraction) -> Poly:
+    """poly times a rational number."""
+    return _bounded({m: c * factor for m, c in poly.items()}) if factor else {}
+
+
+def multiply(left: Poly, right: Poly) -> Poly:
+    """left times right."""
+    if len(left) * len(right) > MAX_TERMS * MAX_TERMS:
+        raise OutOfReach("too many terms")
+    result: Poly = {}
+    for a, x in left.items():
+        for b, y in right.items():
+            factor, monomial = _times(a, b)
+            total = result.get(monomial, Fraction(0)) + x * y * factor
+            if total:
+                result[monomial] = total
+            else:
+                result.pop(monomial, None)
+    return _bounded(result)
+
+
+def divide(left: Poly, right: Poly) -> Poly:
+    """left / right; OutOfReach for a division by zero."""
+    return multiply(left, _inverse(right))
+
+
+def power(base: Poly, exponent: int) -> Poly:
+    """base to an integer power of at most MAX_EXPONENT; 0 ** 0 is refused."""
+    if abs(exponent) > MAX_EXPONENT or (not base and exponent <= 0):
+        raise OutOfReach("exponent")
+    factor = base if exponent >= 0 else _inverse(base)
+    result = constant(1)
+    for _ in range(abs(exponent)):
+        result = multiply(result, factor)
+    return result
+
+
+def root(poly: Poly) -> Poly:
+    """The principal square root."""
+    value = as_fraction(poly)
+    if value is None or abs(value.numerator * value.denominator) > _MAX_RADICAND:
+        exact = _exact_root(value) if value is not None and value >= 0 else None
+        return constant(exact) if exact is not None else atom(f"sqrt({text(poly)})")
+    if not value:
+        return {}
+    outside, inside = square_free(abs(value.numerator * value.denominator))
+    return {(inside, value < 0, ()): Fraction(outside, value.denominator)}
+
+
+def square_free(n: int) -> tuple[int, int]:
+    """(a, b) with n = a * a * b and b square-free, for 1 <= n <= 10**8."""
+    outside, inside, divisor = 1, 1, 2
+    while divisor * divisor * divisor <= n:
+        while n % (divisor * divisor) == 0:
+            n //= divisor * divisor
+            outside *= divisor
+        if n % divisor == 0:
+            n //= divisor
+            inside *= divisor
+        divisor += 1
+    # what is left has at most two prime factors, so it is a square or square-free
+    rest = math.isqrt(n)
+    return (outside * rest, inside) if rest * rest == n else (outside, inside * n)
+
+
+def text(poly: Poly) -> str:
+    """The canonical text: equal polynomials have equal texts, different ones different."""
+    if not poly:
+        return "0"
+    parts = []
+    for monomial in sorted(poly, key=lambda m: (m[2], m[0], m[1])):
+        coefficient, name = poly[monomial], _monomial_text(monomial)
+        if not name:
+            part = str(coefficient)
+        elif abs(coefficient) == 1:
+            part = name if coefficient > 0 else f"-{name}"
+        else:
+            part = f"{coefficient}*{name}"
+        parts.append(part if part.startswith("-") or not parts else f"+{part}")
+    return "".join(parts)
+
+
+def leading(poly: Poly) -> Fraction:
+    """The coefficient of the first monomial in canonical order (that of a polynomial that is not zero)."""
+    return poly[min(poly, key=lambda m: (not m[2], m[2], m[0], m[1]))]
+
+
+def _monomial_text(monomial: Monomial) -> str:
+    radicand, imaginary, powers = monomial
+    names = [f"sqrt({radicand})"] if radicand != 1 else []
+    names += ["i"] if imaginary else []
+    names += [name if exponent == 1 else f"{name}^{exponent}" for name, exponent in powers]
+    return "*".join(names)
+
+
+def _times(a: Monomial, b: Monomial) -> tuple[int, Monomial]:
+    """The product of two monomials, with the integer that falls out of the radicals and of i * i."""
+    common = math.gcd(a[0], b[0])
+    factor = -common if a[1] and b[1] else common
+    radicand = (a[0] // common) * (b[0] // common)
+    if radicand > _MAX_RADICAND**2:
+        raise OutOfReach("radicand")
+    if not a[2] or not b[2]:
+        return factor, (radicand, a[1] != b[1], a[2] or b[2])
+    powers = dict(a[2])
+    for name, exponent in b[2]:
+        powers[name] = powers.get(name, 0) + exponent
+        if abs(powers[name]) > MAX_EXPONENT * 4:
+            raise OutOfReach("exponent")
+    return factor, (radicand, a[1] != b[1], tuple(sorted((n, e) for n, e in powers.items() if e)))
+
+
+def _inverse(poly: Poly, depth: int = 0) -> Poly:
+    if not poly:
+        raise OutOfReach("division by zero")
+    if len(poly) == 1:
+        ((radicand, imaginary, powers), coefficient) = next(iter(poly.items()))
+        inverse = 1 / (coefficient * radicand * (-1 if imaginary else 1))
+        return _bounded({(radicand, imaginary, tuple((n, -e) for n, e in powers)): inverse})
+    if depth < 3 and not any(powers for _, _, powers in poly):
+        # multiply by the conjugate in one radical or in i: 1/(a + b) = (a - b)/(a² - b²), as often as needed
+        radicand, imaginary, _ = max(poly)
+        other = {m: (-c if m[:2] == (radicand, imaginary) else c) for m, c in poly.items()}
+        product = multiply(poly, other)
+        if product and len(product) < len(poly):
+            return multiply(other, _inverse(product, depth + 1))
+    factor = leading(poly)
+    return scale({(1, False, ((f"({text(scale(poly, 1 / factor))})", -1),)): Fraction(1)}, 1 / factor)
+
+
+def _exact_root(value: Fraction) -> Fraction | None:
+    top, bottom = math.isqrt(value.numerator), math.isqrt(value.denominator)
+    return Fraction(top, bottom) if top * top == value.numerator and bottom * bottom == value.denominator else None
+
+
+def _bounded(poly: Poly) -> Poly:
+    if len(poly) > MAX_TERMS:
+        raise OutOfReach("too many terms")
+    for coefficient in poly.values():
+        if coefficient.numerator.bit_length() > MAX_BITS or coefficient.denominator.bit_length() > MAX_BITS:
+            raise OutOfReach("too large a number")
+    return poly

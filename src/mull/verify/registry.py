@@ -1,0 +1,82 @@
+"""The one door to all checks: `verify(problem, answer_text) -> Verdict`.
+
+The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none; nothing
+of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown". A bug in one of
+them is the verdict `error` on one answer, never the end of a run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mull.core.errors import UserError, nearest
+from mull.core.types import Problem, Verdict, VerdictKind
+from mull.verify import countdown
+from mull.verify import math as formulas
+from mull.verify import words
+from mull.verify.limits import MAX_TEXT
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """A check by name. Example: `VERIFIERS["number"].check({"answer": "18"}, "\\\\boxed{18}")`
+
+    `check(data, text)` gives the verdict on a text that is not blank; `check_gold(data, where)` raises UserError when
+    `data` is not what the check needs.
+    """
+
+    name: str
+    check: Callable[[Mapping[str, Any], str], Verdict]
+    check_gold: Callable[[Mapping[str, Any], str], None]
+
+
+VERIFIERS: dict[str, Verifier] = {
+    verifier.name: verifier
+    for verifier in (
+        Verifier("number", formulas.check_number, formulas.check_number_gold),
+        Verifier("math", formulas.check_math, formulas.check_math_gold),
+        Verifier("choice", words.check_choice, words.check_choice_gold),
+        Verifier("text", words.check_text, words.check_text_gold),
+        Verifier("countdown", countdown.check, countdown.check_gold),
+    )
+}
+
+
+def verify(problem: Problem, answer_text: str | None) -> Verdict:
+    """Is `answer_text` right? Never raises on text; `Verdict.ms` is the time it took.
+
+    Raises:
+        UserError: the problem names a verifier that does not exist.
+    """
+    started = time.perf_counter()
+    verifier = _verifier(problem.verifier, problem.id)
+    if answer_text is None or not answer_text or answer_text.isspace():
+        return Verdict(VerdictKind.NO_ANSWER, "no answer part" if answer_text is None else "an empty answer", None, verifier.name)
+    if len(answer_text) > MAX_TEXT:
+        reason = f"an answer part of {len(answer_text)} characters (limit {MAX_TEXT})"
+        return Verdict(VerdictKind.INVALID, reason, None, verifier.name)
+    try:
+        verdict = verifier.check(problem.data, answer_text)
+    except Exception as error:  # the border to text that nobody has seen: a bug here must not end a run of hours
+        verdict = Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)
+    return replace(verdict, ms=(time.perf_counter() - started) * 1e3)
+
+
+def check_gold(problem: Problem, where: str = "") -> None:
+    """Is the problem's own data what its verifier needs? `where` names the row in the message (default: the id).
+
+    Raises:
+        UserError: unknown verifier, or a missing or unparsable reference answer.
+    """
+    where = where or problem.id
+    _verifier(problem.verifier, where).check_gold(problem.data, where)
+
+
+def _verifier(name: str, where: str) -> Verifier:
+    verifier = VERIFIERS.get(name)
+    if verifier is None:
+        raise UserError(f"{where}: unknown verifier {name!r}{nearest(name, VERIFIERS)}")
+    return verifier

@@ -1,0 +1,91 @@
+"""Words and letters: the verifiers "text" and "choice".
+
+"text" is equality after Unicode normalisation, without case, repeated spaces and closing punctuation. "choice" wants one
+letter (`data["answer"]`, A to Z); with `data["choices"]` (the options' texts) the text of the right option counts too. Two
+different letters are `ambiguous`. Left out on purpose: substrings ("not B" contains B).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from mull.core.errors import UserError
+from mull.core.types import Verdict, VerdictKind
+from mull.verify.extract import final_answer
+from mull.verify.latex import plain
+from mull.verify.limits import MAX_ANSWER
+
+_LETTER = re.compile(r"\(?([A-Za-z])\)?(?:[.):](?:\s.*)?)?", re.DOTALL)
+_LETTERS = re.compile(r"\(?[A-Za-z]\)?(?:\s*(?:,|or|and|/)\s*\(?[A-Za-z]\)?)+")
+_COMMAND_TEXT = re.compile(r"\\text \{([^{}]*)\}")
+
+
+def normalise(text: str) -> str:
+    """`text` as the verifier "text" compares it."""
+    text = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(text.split()).strip(" .!?\"'`*$")
+
+
+def check_text(data: Mapping[str, Any], text: str) -> Verdict:
+    """The verdict on `text` against the words `data["answer"]`."""
+    final = final_answer(text)
+    answer = normalise(final) if final and len(final) <= MAX_ANSWER else ""
+    if final and len(final) > MAX_ANSWER:
+        return Verdict(VerdictKind.INVALID, f"an answer of {len(final)} characters (limit {MAX_ANSWER})", None, "text")
+    if not answer:
+        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, "text")
+    if answer == normalise(str(data["answer"])):
+        return Verdict(VerdictKind.CORRECT, "the same words", answer, "text")
+    return Verdict(VerdictKind.WRONG, f"{answer[:60]!r} is not {str(data['answer'])[:60]!r}", answer, "text")
+
+
+def check_choice(data: Mapping[str, Any], text: str) -> Verdict:
+    """The verdict on `text` against the letter `data["answer"]`."""
+    final = final_answer(text)
+    if final is None:
+        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, "choice")
+    if len(final) > MAX_ANSWER:
+        return Verdict(VerdictKind.INVALID, f"an answer of {len(final)} characters (limit {MAX_ANSWER})", None, "choice")
+    bare = _COMMAND_TEXT.sub(r"\1", plain(final)).strip()
+    if _LETTERS.fullmatch(bare):
+        return Verdict(VerdictKind.AMBIGUOUS, f"{bare!r} names several options", bare, "choice")
+    letter = _letter(bare, data)
+    if letter is None:
+        return Verdict(VerdictKind.WRONG, f"{bare[:60]!r} names no option", normalise(bare) or None, "choice")
+    right = str(data["answer"]).strip().upper()
+    if letter == right:
+        return Verdict(VerdictKind.CORRECT, f"option {right}", letter, "choice")
+    return Verdict(VerdictKind.WRONG, f"option {letter}, not {right}", letter, "choice")
+
+
+def _letter(bare: str, data: Mapping[str, Any]) -> str | None:
+    match = _LETTER.fullmatch(bare)
+    if match:
+        return match[1].upper()
+    choices = [normalise(str(choice)) for choice in data.get("choices", ())]
+    text = normalise(bare)
+    return chr(ord("A") + choices.index(text)) if text in choices else None
+
+
+def check_text_gold(data: Mapping[str, Any], where: str) -> None:
+    """Raises:
+    UserError: there is no answer, or nothing is left of it after normalisation.
+    """
+    answer = data.get("answer")
+    if answer is None or not normalise(str(answer)) or len(str(answer)) > MAX_ANSWER:
+        raise UserError(f"{where}: no answer of 1 to {MAX_ANSWER} characters; every problem needs one")
+
+
+def check_choice_gold(data: Mapping[str, Any], where: str) -> None:
+    """Raises:
+    UserError: the answer is no single letter, or names an option that does not exist.
+    """
+    letter = str(data.get("answer") or "").strip().upper()
+    if not (len(letter) == 1 and "A" <= letter <= "Z"):
+        raise UserError(f"{where}: the answer of a choice must be one letter A to Z, not {data.get('answer')!r}")
+    choices = data.get("choices")
+    if choices is not None and ord(letter) - ord("A") >= len(choices):
+        raise UserError(f"{where}: the answer is {letter}, but there are only {len(choices)} choices")
