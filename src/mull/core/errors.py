@@ -27,3 +27,10 @@ def nearest(word: str, known: Iterable[str]) -> str:
     if close:
         return f"; did you mean {close[0]!r}?"
     return f"; known: {', '.join(names)}" if names else ""
+
+
+class StageFailed(RuntimeError):
+    """A stage stopped because going on would do harm: a loss that is not finite, an engine that disagrees.
+
+    The message says what was seen and what usually causes it; the last checkpoint is good.
+    """

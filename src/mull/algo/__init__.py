@@ -1,0 +1,1 @@
+"""Tensor maths of training: advantages, losses, aggregation, packing, logprobs. Knows no model and no engine."""
