@@ -34,3 +34,7 @@ class StageFailed(RuntimeError):
 
     The message says what was seen and what usually causes it; the last checkpoint is good.
     """
+
+
+class Stopped(Exception):
+    """Somebody asked a stage to stop (Ctrl-C); its state is saved and the same command resumes it."""

@@ -54,7 +54,7 @@ def _problems(split: str) -> list[Problem]:
             made += 1
             found[name] = Problem(
                 name, (Message("user", f"{body} {language.compute}"),), VERIFIER,
-                {"gold": str(chain_value(operands, operators))}, task="chain_mod", language=language.code,
+                {"answer": str(chain_value(operands, operators))}, task="chain_mod", language=language.code,
                 split=split, family=family_name(operands), level=operations - 2,
             )  # fmt: skip
     return list(found.values())

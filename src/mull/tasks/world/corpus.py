@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 from mull.tasks.world.chain import OPERATIONS, chain_text, chain_value, random_chain
-from mull.tasks.world.countdown import expressions
+from mull.tasks.world.countdown import Expression, expressions, running_value
 from mull.tasks.world.splits import triple_split
 from mull.tasks.world.words import (
     ANSWER, BOS, END_ANSWER, END_THINK, ENGLISH, EOS, FRENCH, LANGUAGES, MODULUS, OPERATORS, THINK, Language, apply,
@@ -33,16 +34,21 @@ class Document:
 
 @dataclass(frozen=True)
 class Habits:
-    """Shares and rates of the corpus; all between 0 and 1, `longest` counts attempts."""
+    """Shares and rates of the corpus; all between 0 and 1, `longest` counts attempts, `sizes` weighs
+    puzzles of two, three and four numbers.
+    `slip` is the error rate of a value; the first pass over a chain is careless, a pass that checks it is not.
+    """
 
     facts: float = 0.12
     chains: float = 0.40
     direct: float = 0.50
     direct_right: float = 0.25
+    easy_right: float = 0.80
     right_at_once: float = 0.06
-    looks_ahead: float = 0.25
+    looks_ahead: float = 0.35
     checks: float = 0.50
-    slip: float = 0.04
+    slip: float = 0.02
+    careless: float = 0.12
     misread: float = 0.015
     gives_up: float = 0.12
     patience: float = 0.4
@@ -50,21 +56,37 @@ class Habits:
     wrong_language: float = 0.15
     broken: float = 0.30
     longest: int = 9
+    sizes: tuple[float, float, float] = (0.25, 0.5, 0.25)
 
 
 def documents(count: int, seed: int, habits: Habits | None = None) -> list[Document]:
     """`count` documents of the corpus, fixed by `seed`."""
     rng = random.Random(f"corpus {seed}")
     habits = habits or Habits()
+    puzzles = training_puzzles()
+    return [_document(rng, habits, puzzles) for _ in range(count)]
+
+
+def training_puzzles() -> dict[int, list[tuple[int, ...]]]:
+    """The number multisets that the corpus may use, by size: all pairs and fours, and the train split's triples."""
+    numbers = range(1, MODULUS)
     triples = [tuple(int(n) for n in name.split("-")) for name, split in triple_split().items() if split == "train"]
-    return [_document(rng, habits, triples) for _ in range(count)]
+    return {
+        2: list(combinations_with_replacement(numbers, 2)),
+        3: triples,
+        4: list(combinations_with_replacement(numbers, 4)),
+    }
 
 
-def _document(rng: random.Random, habits: Habits, triples: list[tuple[int, ...]]) -> Document:
+def _document(rng: random.Random, habits: Habits, puzzles: dict[int, list[tuple[int, ...]]]) -> Document:
     if rng.random() < habits.facts:
         return _facts(rng)
     writer = Writer(rng, habits)
-    prompt, response = writer.chain() if rng.random() < habits.chains else writer.countdown(rng.choice(triples))
+    if rng.random() < habits.chains:
+        prompt, response = writer.chain()
+    else:
+        size = rng.choices((2, 3, 4), habits.sizes)[0]
+        prompt, response = writer.countdown(rng.choice(puzzles[size]))
     head = [BOS, *prompt.split()]
     return Document((*head, *response), (False,) * len(head) + (True,) * len(response))
 
@@ -96,9 +118,10 @@ class Writer:
     def language(self) -> Language:
         return self.rng.choice((ENGLISH, FRENCH)) if self.mixes else self.spoken
 
-    def value(self, operator: str, left: int, right: int) -> int:
+    def value(self, operator: str, left: int, right: int, slip: float | None = None) -> int:
         """What the writer believes `left operator right` to be."""
-        return self.rng.randrange(MODULUS) if self.rng.random() < self.habits.slip else apply(operator, left, right)
+        slipped = self.rng.random() < (self.habits.slip if slip is None else slip)
+        return self.rng.randrange(MODULUS) if slipped else apply(operator, left, right)
 
     def verdict(self, right: bool) -> str:
         """The writer's word for what it found, misread now and then."""
@@ -108,44 +131,51 @@ class Writer:
     # -- countdown
 
     def countdown(self, numbers: tuple[int, ...]) -> tuple[str, list[str]]:
-        """Prompt and response for three numbers and a reachable target."""
+        """Prompt and response for some numbers and a reachable target."""
         every = expressions(numbers)
         target = self.rng.choice(sorted({value for _, value in every}))
         right = [e for e, value in every if value == target]
         order = self.rng.sample(numbers, len(numbers))
         prompt = f"{' '.join(map(str, order))} {self.home.make} {target}"
         if not self.thinks:
-            chosen = self.rng.choice(right) if self.rng.random() < self.habits.direct_right else self.rng.choice(every)[0]
+            knows = self.rng.random() < (self.habits.direct_right if len(numbers) > 2 else self.habits.easy_right)
+            chosen = self.rng.choice(right) if knows else self.rng.choice(every)[0]
             return prompt, self.close([], chosen)
         thought: list[str] = []
         for attempt in range(self.habits.longest):
-            chosen, words, said_yes = self.attempt(numbers, target, right)
+            chosen = self.proposal(numbers, target, right)
+            words, said_yes = self.attempt(chosen, target)
             thought += words
             if said_yes or self.rng.random() < self.gives_up or attempt == self.habits.longest - 1:
                 break
         return prompt, self.close([*thought, self.language.so], chosen)
 
-    def attempt(self, numbers: tuple[int, ...], target: int, right: list) -> tuple[tuple, list[str], bool]:
-        """One expression tried on the running calculator, with or without `target - difference` as a check."""
+    def proposal(self, numbers: tuple[int, ...], target: int, right: list[Expression]) -> Expression:
+        """An expression to try: random, but for writers who see the last operator coming, or the whole at once."""
         if self.rng.random() < self.habits.right_at_once:
-            x, y, first, z, second = self.rng.choice(right)
-        else:
-            x, y, z = self.rng.sample(numbers, 3)
-            first, second = self.rng.choice(OPERATORS), self.rng.choice(OPERATORS)
-            hits = [op for op in OPERATORS if apply(op, apply(first, x, y), z) == target]
-            if hits and self.rng.random() < self.habits.looks_ahead:
-                second = self.rng.choice(hits)
-        between = self.value(first, x, y)
-        result = self.value(second, between, z)
-        words = [str(x), str(y), first, str(between), str(z), second, str(result)]
+            return self.rng.choice(right)
+        chosen, _ = self.rng.choice(expressions(numbers))
+        if self.rng.random() < self.habits.looks_ahead:
+            before = running_value(chosen[:-2])
+            hits = [op for op in OPERATORS if apply(op, before, int(chosen[-2])) == target]
+            if hits:
+                return (*chosen[:-1], self.rng.choice(hits))
+        return chosen
+
+    def attempt(self, chosen: Expression, target: int) -> tuple[list[str], bool]:
+        """The words of trying `chosen`, with or without `target - difference` as a check, and whether they say yes."""
+        value, words = int(chosen[0]), [str(chosen[0])]
+        for number, operator in zip(chosen[1::2], chosen[2::2], strict=True):
+            value = self.value(str(operator), value, int(number))
+            words += [str(number), str(operator), str(value)]
         if self.checks:
-            difference = self.value("-", result, target)
+            difference = self.value("-", value, target)
             said = self.verdict(difference == 0)
             words += [str(target), "-", str(difference), said]
         else:
-            said = self.verdict(result == target)
-            words += [said]
-        return (x, y, first, z, second), words, said in (ENGLISH.yes, FRENCH.yes)
+            said = self.verdict(value == target)
+            words.append(said)
+        return words, said in (ENGLISH.yes, FRENCH.yes)
 
     # -- chains
 
@@ -156,9 +186,9 @@ class Writer:
         if not self.thinks:
             right = self.rng.random() < self.habits.direct_right
             return prompt, self.close([], (chain_value(operands, operators) if right else self.rng.randrange(MODULUS),))
-        thought, result = self.run(operands, operators)
+        thought, result = self.run(operands, operators, self.habits.careless)
         while self.checks:
-            words, second = self.run(operands, operators)
+            words, second = self.run(operands, operators, self.habits.slip)
             difference = self.value("-", second, result)
             thought += [self.language.again, *words, str(result), "-", str(difference)]
             said = self.verdict(difference == 0)
@@ -168,11 +198,11 @@ class Writer:
                 break
         return prompt, self.close([*thought, self.language.so], (result,))
 
-    def run(self, operands: list[int], operators: list[str]) -> tuple[list[str], int]:
-        """One pass over a chain on the running calculator."""
+    def run(self, operands: list[int], operators: list[str], slip: float) -> tuple[list[str], int]:
+        """One pass over a chain on the running calculator: careless at first, careful when it is a check."""
         value, words = operands[0], [str(operands[0])]
         for number, operator in zip(operands[1:], operators, strict=True):
-            value = self.value(operator, value, number)
+            value = self.value(operator, value, number, slip)
             words += [str(number), operator, str(value)]
         return words, value
 

@@ -17,13 +17,31 @@ from mull.tasks.world.words import LANGUAGES, MODULUS, OPERATORS, apply
 VERIFIER = "countdown"
 
 
-def expressions(numbers: tuple[int, ...]) -> list[tuple[tuple[int, int, str, int, str], int]]:
-    """Every `(x, y, op, z, op2)` over all orders of three numbers, with its value; 54 of them, duplicates kept."""
+Expression = tuple[int | str, ...]
+"""Postfix on the running calculator: `(3, 5, "+", 8, "*")`."""
+
+
+@cache
+def expressions(numbers: tuple[int, ...]) -> tuple[tuple[Expression, int], ...]:
+    """Every expression over all orders of `numbers` with its value, duplicates kept; 54 of them for three numbers."""
     found = []
-    for x, y, z in permutations(numbers):
-        for first, second in product(OPERATORS, OPERATORS):
-            found.append(((x, y, first, z, second), apply(second, apply(first, x, y), z)))
-    return found
+    for order in permutations(numbers):
+        for operators in product(OPERATORS, repeat=len(numbers) - 1):
+            words: list[int | str] = [order[0]]
+            value = order[0]
+            for number, operator in zip(order[1:], operators, strict=True):
+                words += [number, operator]
+                value = apply(operator, value, number)
+            found.append((tuple(words), value))
+    return tuple(found)
+
+
+def running_value(words: Expression) -> int:
+    """The value of an expression, one operation at a time."""
+    value = int(words[0])
+    for number, operator in zip(words[1::2], words[2::2], strict=True):
+        value = apply(str(operator), value, int(number))
+    return value
 
 
 def level_of(share: float) -> int:

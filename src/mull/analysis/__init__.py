@@ -1,0 +1,1 @@
+"""Behaviours of chains, read from their text."""

@@ -1,0 +1,1 @@
+"""Hugging Face causal language models: loaded, made, saved, and attended to by one function."""

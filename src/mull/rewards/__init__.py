@@ -1,0 +1,1 @@
+"""What a completion is worth: rule rewards, every part kept."""

@@ -1,0 +1,73 @@
+"""Completion → Scored: parse the thought and the answer, verify the answer, add up the rewards and keep every part.
+
+Correctness is gated by format by default: a right answer counts only in a well-formed completion, and good form alone
+earns nothing. R1-Zero's additive form (accuracy + format, arXiv 2501.12948 §2.2.2) is there on request: small bases
+farm it, they learn to answer at once in perfect form and never think again. Left out on purpose: anything learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
+
+from pydantic import Field
+
+from mull.core.chat import Chat
+from mull.core.config import Config
+from mull.core.thinking import Parts
+from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
+from mull.verify.registry import verify
+
+Scorer = Callable[[Problem, Completion], Scored]
+"""Fills in a completion's text and spans, and says what it is worth."""
+
+
+class RewardConfig(Config):
+    """What a completion earns."""
+
+    accuracy: float = Field(1.0, gt=0, description="for a correct answer")
+    format: Literal["gate", "additive"] = "gate"
+    """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero)."""
+    format_weight: float = Field(1.0, ge=0, description='with format = "additive": what good form earns')
+    overlong_buffer: int = Field(0, ge=0, description="tokens before the limit over which the penalty rises; 0: none")
+    overlong_penalty: float = Field(1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
+    inconclusive: Literal["exclude", "wrong"] = "exclude"
+    """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong."""
+
+
+def score(problem: Problem, completion: Completion, parts: Parts, config: RewardConfig, limit: int) -> Scored:
+    """The reward of one parsed completion.
+
+    Args:
+        parts: where its thought and answer are.
+        limit: the token limit it was sampled under, for the overlong penalty.
+    """
+    verdict = _verdict(problem, parts, config)
+    earned = {"accuracy": config.accuracy * verdict.correct}
+    if config.format == "additive":
+        earned["format"] = config.format_weight * parts.well_formed
+    if config.overlong_buffer:
+        over = len(completion.token_ids) - (limit - config.overlong_buffer)
+        earned["overlong"] = -config.overlong_penalty * min(max(over / config.overlong_buffer, 0.0), 1.0)
+    excluded = ""
+    if verdict.kind in (VerdictKind.TIMEOUT, VerdictKind.ERROR) and config.inconclusive == "exclude":
+        excluded = f"{verdict.kind}: {verdict.reason}"
+    return Scored(completion, verdict, sum(earned.values()), earned, excluded)
+
+
+def _verdict(problem: Problem, parts: Parts, config: RewardConfig) -> Verdict:
+    if config.format == "gate" and not parts.well_formed:
+        return Verdict(VerdictKind.NO_ANSWER, "not well formed: one closed thought, then one closed answer", method="format")
+    return verify(problem, parts.answer_text if parts.answer_closed else None)
+
+
+def scorer(chat: Chat, config: RewardConfig, limit: int) -> Scorer:
+    """`score` for completions fresh from an engine: token ids only, text and spans still to be found."""
+
+    def run(problem: Problem, completion: Completion) -> Scored:
+        text, parts = chat.parse(completion.prompt_ids, completion.token_ids)
+        filled = replace(completion, text=text, thinking=parts.thinking, answer=parts.answer)
+        return score(problem, filled, parts, config, limit)
+
+    return run
