@@ -1,1 +1,1 @@
-"""Where problems come from."""
+"""Where problems come from: the embedded world, plain-text tasks, files and the hub; and which one is next."""

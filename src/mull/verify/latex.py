@@ -23,18 +23,19 @@ _LOOKALIKES = {
 
 _NAMES = {
     "dfrac": "frac", "tfrac": "frac", "cfrac": "frac", "dbinom": "binom", "tbinom": "binom",
-    "mbox": "text", "textrm": "text", "textbf": "text", "textit": "text", "mathrm": "text", "mathbf": "text",
-    "textsf": "text", "operatorname": "text", "rm": "text", "boldsymbol": "text", "hbox": "text", "leq": "le", "geq": "ge",
-    "leqslant": "le", "geqslant": "ge", "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]", "bmatrix": "pmatrix",
-    "infinity": "infty", "exp": "exp", "emptyset": "varnothing",
+    "mbox": "text", "textrm": "text", "textbf": "text", "textit": "text", "mathrm": "text", "textnormal": "text",
+    "textsf": "text", "operatorname": "text", "rm": "text", "hbox": "text", "leq": "le", "geq": "ge",
+    "leqslant": "le", "geqslant": "ge", "lbrace": "{", "rbrace": "}",
+    "infinity": "infty", "emptyset": "varnothing",
 }  # fmt: skip
 _SYMBOLS = {"cdot": "*", "times": "*", "div": "/", "degree": "^\\circ ", "lvert": "|", "rvert": "|", "vert": "|",
             "lbrack": "[", "rbrack": "]", "ldots": "...", "dots": "...", "cdots": "..."}  # fmt: skip
-_DROPPED = frozenset(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits quad qquad tiny small large Large "
-    "boxed fbox mathstrut nolimits".split()
+_LAYOUT = (
+    "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nolimits quad qquad tiny small "
+    "large Large boldsymbol mathbf bf boxed fbox mathstrut"
 )
-_COMMAND = re.compile(r"\\([A-Za-z]+)\s*|\\([!,;:> ])")
+_DROPPED = frozenset(_LAYOUT.split())
+_COMMAND = re.compile(r"\\\\|\\([A-Za-z]+)\s*|\\([!,;:> ])")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
 _THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*")
 
@@ -45,6 +46,7 @@ def plain(text: str) -> str:
     if "{" in text or "\\" in text:
         text = _THIN_COMMA.sub(",", text)
         text = _COMMAND.sub(_rename, text).replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
+        text = text.replace("bmatrix", "pmatrix")
     return " ".join(text.split())
 
 
@@ -66,6 +68,8 @@ def unwrap(text: str) -> str:
 
 def _rename(match: re.Match[str]) -> str:
     name, space = match.groups()
+    if match[0] == "\\\\":
+        return match[0]  # the end of a matrix row, not a backslash and a space
     if space is not None:
         return "" if space == "!" else " "
     if name in _SYMBOLS:

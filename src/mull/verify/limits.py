@@ -20,6 +20,12 @@ MAX_NESTING = 24
 """Open brackets of any kind at one place."""
 MAX_EXPONENT = 64
 """Largest exponent that is multiplied out."""
+MAX_SUM_EXPONENT = 12
+"""The same for a sum, `(x + 1)^n`."""
+MAX_WORK = 20_000
+"""Products of two terms while one formula is read."""
+MAX_NAME = 500
+"""Characters in the canonical text of a part that is kept as it is, such as `sin(…)`."""
 MAX_BITS = 4_096
 """Largest numerator or denominator, in bits."""
 MAX_TERMS = 64

@@ -2,13 +2,12 @@
 
 `data["answer"]` is the reference answer, a number or its text. "number" wants a rational number and takes any way
 of writing it; "math" compares whatever `values` can read. An answer that offers several values where one is asked
-for is `ambiguous`, whichever they are. Reference answers are read once and remembered.
+for is `ambiguous`, whichever they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 from mull.core.errors import UserError
@@ -16,6 +15,9 @@ from mull.core.types import Verdict, VerdictKind
 from mull.verify.extract import final_answer
 from mull.verify.limits import excess
 from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read, same
+
+_MAX_WORDS = 200
+"""Characters of a reference answer that is no formula; a whole solution in that field is a wrong field mapping."""
 
 
 def check_number(data: Mapping[str, Any], text: str) -> Verdict:
@@ -35,7 +37,7 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     too_big = excess(final)
     if too_big:
         return Verdict(VerdictKind.INVALID, too_big, None, method)
-    gold, answer = _gold(str(data["answer"])), read(final)
+    gold, answer = read(str(data["answer"]).strip()), read(final)
     if not answer.canonical:
         return Verdict(VerdictKind.NO_ANSWER, "an empty answer", None, method)
     if same(gold, answer):
@@ -53,11 +55,6 @@ def _short(text: str) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-@lru_cache(maxsize=65536)
-def _gold(text: str) -> Value:
-    return read(text.strip())
-
-
 def check_number_gold(data: Mapping[str, Any], where: str) -> None:
     """Raises:
     UserError: the reference answer is missing or is no single rational number.
@@ -73,12 +70,14 @@ def check_math_gold(data: Mapping[str, Any], where: str) -> None:
     """
     value = _readable(data, where)
     if isinstance(value, Contradiction) or not value.canonical or _looks_broken(value):
-        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} cannot be read; mend or remove this row")
+        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} cannot be read; mend the row, or say with a preset or fields where the answer is")
 
 
 def _looks_broken(value: Value) -> bool:
-    """Words with unbalanced braces: a formula that was cut."""
-    return isinstance(value, Words) and value.canonical.count("{") != value.canonical.count("}")
+    """Words with unbalanced braces (a formula that was cut), or so many that nobody would give them again."""
+    if not isinstance(value, Words):
+        return False
+    return value.canonical.count("{") != value.canonical.count("}") or len(value.canonical) > _MAX_WORDS
 
 
 def _readable(data: Mapping[str, Any], where: str) -> Value:
@@ -88,4 +87,4 @@ def _readable(data: Mapping[str, Any], where: str) -> Value:
     too_big = excess(str(answer))
     if too_big:
         raise UserError(f"{where}: {too_big}; no answer of a model could be checked against it")
-    return _gold(str(answer))
+    return read(str(answer).strip())

@@ -14,16 +14,17 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from mull.verify import poly
+from mull.verify.limits import MAX_SUM_EXPONENT, MAX_WORK
 from mull.verify.poly import OutOfReach, Poly
 
 _TOKEN = re.compile(
     r"\s*(?:([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+\.?[0-9]*|\.[0-9]+)|\\([A-Za-z]+)|(sqrt|pi)(?![A-Za-z])"
     r"|([A-Za-z])|([-+*/^!()\[\]{}|_]))"
 )
-_FUNCTIONS = frozenset("sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp".split())
-_ATOMS = frozenset(
-    "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty".split()
-)
+_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp"
+_FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
+_LETTER_NAMES = "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty"
+_ATOMS = frozenset(_LETTER_NAMES.split())
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_DEPTH = 40
 _MAX_FACTORIAL = 60
@@ -78,6 +79,7 @@ class _Reader:
         self._at = 0
         self._bars = 0
         self._depth = 0
+        self._work = 0
 
     @property
     def done(self) -> bool:
@@ -120,9 +122,9 @@ class _Reader:
                 divides = self._is("/")
                 self._at += 1
                 factor = self._power()
-                value = poly.divide(value, factor) if divides else poly.multiply(value, factor)
+                value = self._divide(value, factor) if divides else self._multiply(value, factor)
             elif self._starts_factor():
-                value = poly.multiply(value, self._power())
+                value = self._multiply(value, self._power())
             else:
                 return value
 
@@ -157,7 +159,9 @@ class _Reader:
             base = _factorial(base)
         if self._is("^"):
             self._at += 1
-            base = _raise(base, self._argument())
+            exponent = self._argument()
+            self._spend(len(base) ** 2 * MAX_SUM_EXPONENT if len(base) > 1 else 1)
+            base = _raise(base, exponent)
         return poly.scale(base, sign)
 
     def _minus(self) -> int:
@@ -232,7 +236,7 @@ class _Reader:
     def _command(self, name: str) -> Poly:
         if name == "frac":
             top = self._tex_argument()
-            return poly.divide(top, self._tex_argument())
+            return self._divide(top, self._tex_argument())
         if name == "sqrt":
             return self._root()
         if name == "binom":
@@ -268,8 +272,21 @@ class _Reader:
         """The argument of a function without brackets: factors up to the next operator or function, as in `sin 2x`."""
         value = self._power()
         while self._starts_factor() and self.peek()[1] not in _FUNCTIONS and not self._is("(", "["):
-            value = poly.multiply(value, self._power())
+            value = self._multiply(value, self._power())
         return value
+
+    def _multiply(self, left: Poly, right: Poly) -> Poly:
+        self._spend(len(left) * len(right))
+        return poly.multiply(left, right)
+
+    def _divide(self, top: Poly, bottom: Poly) -> Poly:
+        self._spend(len(top) * len(bottom) + 4 * len(bottom) ** 2)
+        return poly.divide(top, bottom)
+
+    def _spend(self, products: int) -> None:
+        self._work += products
+        if self._work > MAX_WORK:
+            raise OutOfReach("too much to multiply out")
 
 
 def _raise(base: Poly, exponent: Poly) -> Poly:

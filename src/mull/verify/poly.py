@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from mull.verify.limits import MAX_BITS, MAX_EXPONENT, MAX_TERMS
+from mull.verify.limits import MAX_BITS, MAX_EXPONENT, MAX_NAME, MAX_SUM_EXPONENT, MAX_TERMS
 
 Monomial = tuple[int, bool, tuple[tuple[str, int], ...]]
 Poly = dict[Monomial, Fraction]
@@ -33,6 +33,9 @@ def constant(value: int | Fraction) -> Poly:
 
 def atom(name: str) -> Poly:
     """An unknown that is equal only to itself."""
+    if len(name) > MAX_NAME:
+        # names nest: sin of a sum of terms that each hold the sin of a sum would grow without end
+        raise OutOfReach("too long a formula")
     return {(1, False, ((name, 1),)): Fraction(1)}
 
 
@@ -65,8 +68,6 @@ def scale(poly: Poly, factor: int | Fraction) -> Poly:
 
 def multiply(left: Poly, right: Poly) -> Poly:
     """left times right."""
-    if len(left) * len(right) > MAX_TERMS * MAX_TERMS:
-        raise OutOfReach("too many terms")
     result: Poly = {}
     for a, x in left.items():
         for b, y in right.items():
@@ -85,8 +86,12 @@ def divide(left: Poly, right: Poly) -> Poly:
 
 
 def power(base: Poly, exponent: int) -> Poly:
-    """base to an integer power of at most MAX_EXPONENT; 0 ** 0 is refused."""
-    if abs(exponent) > MAX_EXPONENT or (not base and exponent <= 0):
+    """base to an integer power within the limits; 0 ** 0 is refused. A number too large to write out stays `2^4950`."""
+    number = as_fraction(base)
+    if number:
+        bits = max(number.numerator.bit_length(), number.denominator.bit_length())
+        return constant(number**exponent) if bits * abs(exponent) <= MAX_BITS else atom(f"({number})^{exponent}")
+    if abs(exponent) > (MAX_EXPONENT if len(base) < 2 else MAX_SUM_EXPONENT) or (not base and exponent <= 0):
         raise OutOfReach("exponent")
     factor = base if exponent >= 0 else _inverse(base)
     result = constant(1)
@@ -185,7 +190,7 @@ def _inverse(poly: Poly, depth: int = 0) -> Poly:
         if product and len(product) < len(poly):
             return multiply(other, _inverse(product, depth + 1))
     factor = leading(poly)
-    return scale({(1, False, ((f"({text(scale(poly, 1 / factor))})", -1),)): Fraction(1)}, 1 / factor)
+    return scale(_inverse(atom(f"({text(scale(poly, 1 / factor))})")), 1 / factor)
 
 
 def _exact_root(value: Fraction) -> Fraction | None:

@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from mull.verify import poly
 from mull.verify.latex import brackets_match, plain, split_top
@@ -22,18 +23,19 @@ from mull.verify.limits import MAX_ELEMENTS
 from mull.verify.parse import Unreadable, parse
 from mull.verify.poly import OutOfReach, Poly
 
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+_NUMBER = re.compile(r"-?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{1,18})?")
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"^(-?)\s*[$€£¥]\s*")
 _UNIT = re.compile(
-    r"^(?P<value>.*[0-9}).])\s*(?P<unit>\^\s*\{?\s*\\circ\s*\}?|\\text \{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?|_\s*\{?\s*[0-9]+\s*\}?"
+    r"^(?P<value>.*(?:[0-9}).]|\\pi ?))\s*(?P<unit>\^\s*\{?\s*\\circ\s*\}?|\\text \{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?|_\s*\{?\s*[0-9]+\s*\}?"
     r"|(?<=[0-9.\s])[A-Za-z]{2,}(?:[ /]+[A-Za-z]+){0,3}(?:\s*\^\s*[23])?|[$€£])$"
 )
-_NO_UNIT = frozenset(
+_NO_UNIT_WORDS = (
     "or and not to than less more least most about between pi sqrt root times plus minus over half halves third thirds "
-    "quarter quarters hundred thousand million billion trillion dozen percent sin cos tan log ln mod modulo squared".split()
+    "quarter quarters hundred thousand million billion trillion dozen percent sin cos tan log ln mod modulo squared"
 )
-_NOT_SINGULAR = {"inches": "inch", "feet": "foot"}
+_NO_UNIT = frozenset(_NO_UNIT_WORDS.split())
+_NOT_SINGULAR = {"inches": "inch", "feet": "foot", "circ": "degree"}
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _SCALED = re.compile(r"^(.*[0-9])\s*(?:\\text \{)?\s*(hundred|thousand|million|billion|trillion)\b\s*\}?\s*(.*)$")
 _PERCENT = re.compile(r"^(.*?)\s*(?:%|\\text \{\s*percent\s*\}|percent)$")
@@ -43,6 +45,7 @@ _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A
 _NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|\\[a-z]+ ?")
 _MATRIX = re.compile(r"\\begin \{pmatrix\}(.*)\\end \{pmatrix\}", re.DOTALL)
 _IN = re.compile(r"^[A-Za-z]\s*\\in\s*")
+_LETTERS = re.compile(r"\\text \{\s*\(?([A-Za-z](?:\s*,\s*[A-Za-z])*)\)?\s*\}")
 _REALS = "\\mathbb {R}"
 
 
@@ -101,10 +104,14 @@ class Contradiction:
 Value = Quantity | Equation | Collection | Words | Contradiction
 
 
+@lru_cache(maxsize=16384)
 def read(text: str) -> Value:
-    """What `text` means. Never raises on text that `limits.excess` has passed; what is no formula is Words."""
-    if _INTEGER.fullmatch(text):
-        number = poly.constant(int(text))
+    """What `text` means. Never raises on text that `limits.excess` has passed; what is no formula is Words.
+
+    Remembered, as the samples of a group, and the votes of many, say the same few things again and again.
+    """
+    if _NUMBER.fullmatch(text):
+        number = poly.constant(Fraction(text.replace(",", "")))
         return Quantity(number, poly.text(number))
     return _whole(plain(text))
 
@@ -112,6 +119,9 @@ def read(text: str) -> Value:
 def _whole(text: str) -> Value:
     if text in (_REALS, "\\R"):
         text = "(-\\infty ,\\infty )"
+    letters = _LETTERS.fullmatch(text)
+    if letters:
+        text = letters[1]
     if _IN.match(text) and text[-1:] in ")]}":
         text = _IN.sub("", text)
     if not brackets_match(text):
@@ -173,6 +183,8 @@ _UNIT_AFTER_THOUSANDS = re.compile(_THOUSANDS.pattern + r"\D*")
 def _set(text: str) -> Value | None:
     elements: list[Value] = []
     for part in split_top(text, ","):
+        if part.count("\\pm") > 1:
+            raise Unreadable("more than one ±")  # two values each would double with every sign
         name, _, rest = part.strip().rpartition("=")
         part = rest if name and _NAME.fullmatch(name.strip()) else part
         signs = [part.replace("\\pm", "+", 1), part.replace("\\pm", "-", 1)] if "\\pm" in part else [part]
@@ -205,7 +217,7 @@ def _relation(text: str) -> Value | None:
     if any(value is None for value in values):
         return Words(_letters(text))
     quantities = [value for value in values if value is not None]
-    if len({q.canonical for q in quantities}) == 1:
+    if all(_same_quantity(quantities[0], quantity) for quantity in quantities[1:]):
         last = quantities[-1]
         if not named or last.number is not None:
             return last
@@ -253,7 +265,7 @@ def _scaled(text: str) -> tuple[str, int]:
 
 
 def _unit_name(written: str) -> str:
-    name = re.sub(r"[\\{}$\s^]|text", "", written).casefold()
+    name = re.sub(r"\\text|[\\{}$\s^.]", "", written).casefold()
     return _NOT_SINGULAR.get(name, name.removesuffix("s") if len(name) > 3 else name)
 
 

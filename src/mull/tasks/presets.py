@@ -1,0 +1,86 @@
+"""How the rows of a data set become problems: a field mapping, and the mappings of well-known data sets.
+
+`gsm8k`: `question`, and an `answer` that ends in `#### 18`. `math`: `problem`, and an `answer` or a `solution` whose last box is
+the answer. `aime`: `problem` and a whole-number `answer`. A preset changes how rows are read, nothing else; any key of it can
+be set in a recipe (`fields = {prompt = "question"}`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pydantic import Field, field_validator
+
+from mull.core.config import Config
+
+TAGS = "\n\nShow your work in <think> </think> tags. And return the final answer in <answer> </answer> tags."
+
+
+class Fields(Config):
+    """Which field of a row is what. Where several names are given, the first that a row has is used."""
+
+    prompt: tuple[str, ...] = Field(("prompt", "question", "problem"), description="the question")
+    answer: tuple[str, ...] = Field(("answer", "gold", "target"), description="the reference answer")
+    solution: tuple[str, ...] = Field((), description="without an answer field: its last box is the answer")
+    id: tuple[str, ...] = Field((), description="a name that is unique in the file; default: the row number")
+    language: tuple[str, ...] = Field((), description="a language code; default: the spec's")
+    level: tuple[str, ...] = Field((), description="difficulty, a number (or text that holds one: 'Level 3')")
+    family: tuple[str, ...] = Field((), description="rows that are not independent share it; default: the same prompt")
+    data: tuple[str, ...] = Field((), description="fields that the verifier needs beside the answer")
+    pattern: str = Field("", description="regular expression; its last match's first group is the answer")
+    template: str = Field("{prompt}", description="the user's message; {name} is the field of that name")
+
+    @field_validator("prompt", "answer", "solution", "id", "language", "level", "family", "data", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups if value else 1
+        except re.error as error:
+            raise ValueError(f"not a regular expression ({error})") from None
+        if groups < 1:
+            raise ValueError("the pattern needs a group around the answer, such as '#### (.+)'")
+        return value
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A data set's shape. Example: `PRESETS["gsm8k"].verifier == "number"`"""
+
+    name: str
+    fields: Fields
+    verifier: str
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "gsm8k",
+            Fields(prompt=("question",), answer=("answer",), pattern=r"####[ \t]*([^\n]+)", template="{prompt}" + TAGS),
+            "number",
+        ),
+        Preset(
+            "math",
+            Fields(
+                prompt=("problem",),
+                answer=("answer",),
+                solution=("solution",),
+                id=("unique_id",),
+                level=("level", "difficulty"),
+                template="{prompt}" + TAGS,
+            ),
+            "math",
+        ),
+        Preset(
+            "aime",
+            Fields(prompt=("problem", "question"), answer=("answer",), id=("id",), template="{prompt}" + TAGS),
+            "number",
+        ),
+    )
+}

@@ -1,0 +1,152 @@
+"""Tasks by name, and the one spec that names problems anywhere: built-in tasks, files and the hub.
+
+    "countdown:train"                         a built-in task and its split
+    "data/gsm8k.jsonl?preset=gsm8k&limit=100"    a file (.jsonl .json .parquet), options after the question mark
+    "openai/gsm8k:train?preset=gsm8k"             a data set on the hub
+    {source = "data/mine.jsonl", fields = {prompt = "q"}, weight = 2}    the same as a table
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+from pydantic import Field, model_validator
+
+from mull.core.config import Config, parse_config
+from mull.core.errors import UserError, nearest
+from mull.core.types import Problem
+from mull.tasks.arithmetic import ARITHMETIC
+from mull.tasks.base import Task, unit_hash
+from mull.tasks.countdown import COUNTDOWN
+from mull.tasks.dataset import SUFFIXES, Reading, read_file, read_hub
+from mull.tasks.presets import PRESETS, Fields
+from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
+from mull.verify.registry import VERIFIERS, check_gold
+
+_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC)}
+_SPLIT = re.compile(r":([A-Za-z0-9_.-]+)$")
+_LISTS = ("levels", "languages")
+
+
+class TaskSpec(Config):
+    """Which problems, and how much of them. A string is read as `source`, with `:split` and `?key=value`."""
+
+    source: str = Field(description="a task's name, a file, or a data set's id on the hub")
+    split: str = Field("train", description="which part; for a file only a label")
+    name: str = Field("", description="what to call it; default: the task's name, or the file's")
+    preset: str = Field("", description=f"shape of the rows: {', '.join(PRESETS)}")
+    fields: dict[str, Any] = Field(default_factory=dict, description="field mapping, on top of the preset")
+    subset: str = Field("", description="configuration of a data set on the hub")
+    verifier: str = Field("", description="what checks answers; default: the preset's, else math")
+    language: str = Field("en", description="language of a file's rows that name none")
+    weight: float = Field(1.0, gt=0, description="share of the draws, relative to the other tasks")
+    limit: int | None = Field(None, ge=1, description="at most so many problems, picked evenly by a fixed hash")
+    levels: tuple[int, ...] = Field((), description="only these levels")
+    languages: tuple[str, ...] = Field((), description="only these languages")
+    skip_unanswered: bool = Field(False, description="leave out rows without an answer instead of stopping")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return _split_text(value)
+        if isinstance(value, dict) and isinstance(value.get("source"), str):
+            return {**_split_text(value["source"]), **{key: inner for key, inner in value.items() if key != "source"}}
+        return value
+
+    @property
+    def label(self) -> str:
+        """What metrics and rollouts call it."""
+        if self.name or not self._is_file:
+            return self.name or self.source
+        path = Path(self.source)
+        stem = path.name.split(".")[0]
+        return f"{path.parent.name}/{stem}" if path.parent.name else stem
+
+    @property
+    def _is_file(self) -> bool:
+        return self.source.endswith(SUFFIXES) or Path(self.source).is_file()
+
+
+def _split_text(text: str) -> dict[str, Any]:
+    """`source[:split][?key=value&…]` as a table."""
+    source, _, query = text.partition("?")
+    values: dict[str, Any] = {}
+    match = _SPLIT.search(source)
+    if match and not match[1].endswith(SUFFIXES):
+        source, values["split"] = source[: match.start()], match[1]
+    for key, value in parse_qsl(query, keep_blank_values=True):
+        values[key] = tuple(value.split(",")) if key in _LISTS else value
+    return {"source": source.strip(), **values}
+
+
+def known_tasks() -> tuple[Task, ...]:
+    """The built-in tasks, in the order in which they are shown."""
+    return tuple(_TASKS.values())
+
+
+def parse_spec(spec: str | dict[str, Any] | TaskSpec, where: str = "tasks") -> TaskSpec:
+    """A spec in any of its forms as a TaskSpec.
+
+    Raises:
+        UserError: an unknown option or a wrong value.
+    """
+    if isinstance(spec, TaskSpec):
+        return spec
+    return parse_config(TaskSpec, _split_text(spec) if isinstance(spec, str) else spec, where)
+
+
+def load_task(spec: str | dict[str, Any] | TaskSpec, options: dict[str, Any] | None = None) -> list[Problem]:
+    """The problems of a spec, checked; `options` override its keys.
+
+    Raises:
+        UserError: no such task, split, file, data set, preset or verifier; a bad row; or nothing is left.
+    """
+    spec = parse_spec(spec)
+    if options:
+        spec = parse_config(TaskSpec, {**spec.model_dump(), **options}, "tasks")
+    problems = _load(spec)
+    if spec.levels:
+        problems = [problem for problem in problems if problem.level in spec.levels]
+    if spec.languages:
+        problems = [problem for problem in problems if problem.language in spec.languages]
+    if not problems:
+        raise UserError(f"{spec.label}:{spec.split}: no problem has a level in {spec.levels} and a language in {spec.languages}")
+    if spec.limit is not None and spec.limit < len(problems):
+        kept = {problem.id for problem in sorted(problems, key=lambda p: unit_hash(p.id))[: spec.limit]}
+        problems = [problem for problem in problems if problem.id in kept]
+    return problems
+
+
+def _load(spec: TaskSpec) -> list[Problem]:
+    if spec._is_file:
+        return read_file(Path(spec.source), _reading(spec))
+    if "/" in spec.source:
+        return read_hub(spec.source, spec.subset, _reading(spec))
+    task = _TASKS.get(spec.source)
+    if task is None:
+        raise UserError(f"unknown task {spec.source!r}{nearest(spec.source, _TASKS)}; files end in {', '.join(SUFFIXES)}")
+    if spec.split not in task.splits:
+        raise UserError(f"{spec.source}: no split {spec.split!r}{nearest(spec.split, task.splits)}")
+    if spec.preset or spec.fields or spec.verifier:
+        raise UserError(f"{spec.source} is a built-in task: preset, fields and verifier are for files and data sets")
+    problems = list(task.problems(spec.split))
+    for problem in problems:
+        check_gold(problem)
+    return problems
+
+
+def _reading(spec: TaskSpec) -> Reading:
+    preset = PRESETS.get(spec.preset)
+    if spec.preset and preset is None:
+        raise UserError(f"{spec.label}: unknown preset {spec.preset!r}{nearest(spec.preset, PRESETS)}")
+    verifier = spec.verifier or (preset.verifier if preset else "math")
+    if verifier not in VERIFIERS:
+        raise UserError(f"{spec.label}: unknown verifier {verifier!r}{nearest(verifier, VERIFIERS)}")
+    base = preset.fields.model_dump(exclude_defaults=True) if preset else {}
+    fields = parse_config(Fields, {**base, **spec.fields}, f"{spec.label}.fields")
+    required = frozenset(spec.fields)
+    return Reading(spec.label, fields, verifier, spec.split, spec.language, "math", spec.skip_unanswered, required)
