@@ -34,14 +34,28 @@ def problem(verifier: str, **data: object) -> Problem:
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("\\boxed{42}", "42"), ("I think \\boxed{41}. No: \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"), ("\\boxed{42", None),
-        ("\\boxed{41} and \\boxed{42", None), ("\\boxed{}", None), ("\\boxed 42", "42"), ("\\fbox{42}", "42"),
-        ("\\boxed{\\{1,2\\}}", "\\{1,2\\}"), ("\\boxed{\\boxed{42}}", "42"), ("<answer>41</answer><answer> 42 </answer>", "42"),
-        ("<answer>41</answer><answer>42", None), ("42</answer>", None), ("a #### b\n#### 1,000\n", "1,000"), ("The answer is 3.5. Done.", "3.5"),
-        ("Answer: 42\nbye", "42"), ("**Final answer:** 42", "42"), ("\\boxed{41} The answer is 42", "41"), (" 42 ", "42"), ("  ", None),
+        ("\\boxed{42}", "42"),
+        ("I think \\boxed{41}. No: \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
+        ("\\boxed{42", None),
+        ("\\boxed{41} and \\boxed{42", None),
+        ("\\boxed{}", None),
+        ("\\boxed 42", "42"),
+        ("\\fbox{42}", "42"),
+        ("\\boxed{\\{1,2\\}}", "\\{1,2\\}"),
+        ("\\boxed{\\boxed{42}}", "42"),
+        ("<answer>41</answer><answer> 42 </answer>", "42"),
+        ("<answer>41</answer><answer>42", None),
+        ("42</answer>", None),
+        ("a #### b\n#### 1,000\n", "1,000"),
+        ("The answer is 3.5. Done.", "3.5"),
+        ("Answer: 42\nbye", "42"),
+        ("**Final answer:** 42", "42"),
+        ("\\boxed{41} The answer is 42", "41"),
+        (" 42 ", "42"),
+        ("  ", None),
         ("the answer is", None),
     ],
-)  # fmt: skip
+)
 def test_final_answer(text: str, answer: str | None) -> None:
     assert final_answer(text) == answer
 
@@ -105,12 +119,19 @@ def test_choice_by_the_text_of_an_option() -> None:
 @pytest.mark.parametrize(
     ("verifier", "data", "message"),
     [
-        ("number", {}, "row 7: no answer"), ("number", {"answer": " "}, "no answer"), ("number", {"answer": None}, "no answer"),
-        ("number", {"answer": "x+1"}, "is no number"), ("number", {"answer": "41=42"}, "is no number"), ("math", {"answer": "\\frac{1}{2"}, "cannot"),
-        ("math", {"answer": "7" * 500}, "digits"), ("choice", {"answer": "BC"}, "one letter"), ("choice", {"answer": "C", "choices": ["a"]}, "1 choices"),
-        ("text", {"answer": "..."}, "no answer"), ("nummber", {"answer": "1"}, "did you mean 'number'"),
+        ("number", {}, "row 7: no answer"),
+        ("number", {"answer": " "}, "no answer"),
+        ("number", {"answer": None}, "no answer"),
+        ("number", {"answer": "x+1"}, "is no number"),
+        ("number", {"answer": "41=42"}, "is no number"),
+        ("math", {"answer": "\\frac{1}{2"}, "cannot"),
+        ("math", {"answer": "7" * 500}, "digits"),
+        ("choice", {"answer": "BC"}, "one letter"),
+        ("choice", {"answer": "C", "choices": ["a"]}, "1 choices"),
+        ("text", {"answer": "..."}, "no answer"),
+        ("nummber", {"answer": "1"}, "did you mean 'number'"),
     ],
-)  # fmt: skip
+)
 def test_bad_reference_answers_are_named(verifier: str, data: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match="row 7") as error:
         check_gold(Problem("row 7", (), verifier, data))
@@ -122,8 +143,45 @@ def test_good_reference_answers_pass() -> None:
         check_gold(problem(name))
 
 
-PIECES = ["{", "}", "(", ")", "\\frac", "\\sqrt", "\\boxed{", "<answer>", "</answer>", "####", "^", "_", "=", ",", "1", "9" * 30, "²", "١", "x",
-          "\\pm", "\\cup", "\\text{", " or ", "%", "$", "|", "!", "\\sin", "-", "/", "i", " miles", "\\begin{pmatrix}", "&", "\\\\", "\x00", "\ud800"]  # fmt: skip
+PIECES = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "\\frac",
+    "\\sqrt",
+    "\\boxed{",
+    "<answer>",
+    "</answer>",
+    "####",
+    "^",
+    "_",
+    "=",
+    ",",
+    "1",
+    "9" * 30,
+    "²",
+    "١",
+    "x",
+    "\\pm",
+    "\\cup",
+    "\\text{",
+    " or ",
+    "%",
+    "$",
+    "|",
+    "!",
+    "\\sin",
+    "-",
+    "/",
+    "i",
+    " miles",
+    "\\begin{pmatrix}",
+    "&",
+    "\\\\",
+    "\x00",
+    "\ud800",
+]
 
 
 @settings(max_examples=300)
@@ -155,5 +213,7 @@ HOSTILE = {
 def test_hostile_text_costs_little(name: str) -> None:
     started = time.process_time()
     verdict = verify(problem("math"), HOSTILE[name])
-    assert verdict.kind in (VerdictKind.WRONG, VerdictKind.INVALID, VerdictKind.NO_ANSWER, VerdictKind.AMBIGUOUS), verdict
+    assert verdict.kind in (VerdictKind.WRONG, VerdictKind.INVALID, VerdictKind.NO_ANSWER, VerdictKind.AMBIGUOUS), (
+        verdict
+    )
     assert time.process_time() - started < 1.0

@@ -125,10 +125,16 @@ def test_no_text_raises(text: str) -> None:
 @pytest.mark.parametrize(
     ("change", "names"),
     [
-        ({"numbers": []}, "numbers"), ({"numbers": "3 5"}, "numbers"), ({"numbers": [1.5]}, "numbers"), ({"target": None}, "target"),
-        ({"numbers": [-1]}, "numbers"), ({"target": "9"}, "target"), ({"modulus": 1}, "modulus"), ({"notation": "prefix"}, "notation"),
+        ({"numbers": []}, "numbers"),
+        ({"numbers": "3 5"}, "numbers"),
+        ({"numbers": [1.5]}, "numbers"),
+        ({"target": None}, "target"),
+        ({"numbers": [-1]}, "numbers"),
+        ({"target": "9"}, "target"),
+        ({"modulus": 1}, "modulus"),
+        ({"notation": "prefix"}, "notation"),
     ],
-)  # fmt: skip
+)
 def test_bad_problem_data_is_named(change: dict[str, Any], names: str) -> None:
     with pytest.raises(UserError, match=f"row 3: '{names}'"):
         check_gold({**MODULAR, **change}, "row 3")

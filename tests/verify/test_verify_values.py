@@ -25,10 +25,20 @@ def equal(gold: str, answer: str) -> bool:
 @given(fractions)
 def test_every_way_to_write_a_number_is_one_number(value: Fraction) -> None:
     sign, top, bottom = "-" if value < 0 else "", abs(value.numerator), value.denominator
-    ways = [f"{value}", f"{sign}\\frac{{{top}}}{{{bottom}}}", f"${sign}\\dfrac{{{top}}}{{{bottom}}}$", f"{sign}{top * 3}/{bottom * 3}"]
+    ways = [
+        f"{value}",
+        f"{sign}\\frac{{{top}}}{{{bottom}}}",
+        f"${sign}\\dfrac{{{top}}}{{{bottom}}}$",
+        f"{sign}{top * 3}/{bottom * 3}",
+    ]
     ways += [f"x = {value}", f"\\left( {value} \\right)", f"{value}\\text{{ cm}}", f"**{value}**"]
     if bottom == 1:
-        ways += [f"{value.numerator:,}", f"{value.numerator}.00", f"{value.numerator} dollars", f"${value.numerator}".replace("$-", "-$")]
+        ways += [
+            f"{value.numerator:,}",
+            f"{value.numerator}.00",
+            f"{value.numerator} dollars",
+            f"${value.numerator}".replace("$-", "-$"),
+        ]
     if top > bottom > 1:
         ways.append(f"{sign}{top // bottom}\\frac{{{top % bottom}}}{{{bottom}}}")
     for way in ways:
@@ -71,15 +81,38 @@ def test_square_free(n: int) -> None:
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        ("\\frac{\\sqrt{2}}{2}", "1/\\sqrt 2"), ("3 \\pm 2\\sqrt{2}", "3-2\\sqrt{2}, 3+2\\sqrt{2}"), ("(x+1)^2", "x^2+2x+1"),
-        ("y = 2x+3", "2x - y + 3 = 0"), ("y=2x+3", "2x+3"), ("1", "k=1"), ("[0,1)", "\\left[0, 1\\right)"), ("\\text{(B)}", "B"),
-        ("\\text{Evelyn}", "evelyn"), ("90^\\circ", "90 degrees"), ("28\\%", "28"), ("0.28", "28\\%"), ("\\{1,2\\}", "2, 1"),
-        ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{bmatrix}1\\\\2\\end{bmatrix}"), ("(0,9) \\cup (9,36)", "(9,36)\\cup(0,9)"),
-        ("2^{4950}", "2^{4950}"), ("\\frac{1}{1+\\sqrt{2}}", "\\sqrt2-1"), ("(1+i)(1-i)", "2"), ("x \\in [-2,7]", "[-2,7]"),
-        ("2, 3, \\text{ and } 4", "4,3,2"), ("10,\\!080", "10080"), ("5 million", "5,000,000"), ("52_8", "52"), ("1 : 2", "1:2"),
-        ("2 + 3 = 5", "5"), ("−7", "-7"), ("１８", "18"), ("x²", "x^{2}"), ("\\mathbf{2340}", "2340"), ("5!", "120"),
+        ("\\frac{\\sqrt{2}}{2}", "1/\\sqrt 2"),
+        ("3 \\pm 2\\sqrt{2}", "3-2\\sqrt{2}, 3+2\\sqrt{2}"),
+        ("(x+1)^2", "x^2+2x+1"),
+        ("y = 2x+3", "2x - y + 3 = 0"),
+        ("y=2x+3", "2x+3"),
+        ("1", "k=1"),
+        ("[0,1)", "\\left[0, 1\\right)"),
+        ("\\text{(B)}", "B"),
+        ("\\text{Evelyn}", "evelyn"),
+        ("90^\\circ", "90 degrees"),
+        ("28\\%", "28"),
+        ("0.28", "28\\%"),
+        ("\\{1,2\\}", "2, 1"),
+        ("\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", "\\begin{bmatrix}1\\\\2\\end{bmatrix}"),
+        ("(0,9) \\cup (9,36)", "(9,36)\\cup(0,9)"),
+        ("2^{4950}", "2^{4950}"),
+        ("\\frac{1}{1+\\sqrt{2}}", "\\sqrt2-1"),
+        ("(1+i)(1-i)", "2"),
+        ("x \\in [-2,7]", "[-2,7]"),
+        ("2, 3, \\text{ and } 4", "4,3,2"),
+        ("10,\\!080", "10080"),
+        ("5 million", "5,000,000"),
+        ("52_8", "52"),
+        ("1 : 2", "1:2"),
+        ("2 + 3 = 5", "5"),
+        ("−7", "-7"),
+        ("１８", "18"),
+        ("x²", "x^{2}"),
+        ("\\mathbf{2340}", "2340"),
+        ("5!", "120"),
     ],
-)  # fmt: skip
+)
 def test_the_same(gold: str, answer: str) -> None:
     assert equal(gold, answer), (read(gold), read(answer))
 
@@ -87,13 +120,37 @@ def test_the_same(gold: str, answer: str) -> None:
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
-        ("42", "41=42"), ("42", "x=41=42"), ("42", "42=43"), ("42", "41,42"), ("42", "41 or 42"), ("42", "[0,100]"), ("2", "2.0000001"),
-        ("28", "2800"), ("10\\text{ m}", "10\\text{ cm}"), ("(1,2)", "(2,1)"), ("(1,2)", "[1,2]"), ("\\frac{1}{2004!}", "\\frac{1}{2006!}"),
-        ("1/2^{99}", "1/2^{98}"), ("2\\pi", "6.28"), ("1,234", "1.234"), ("\\infty", "1/0"), ("0", "0/0"), ("0", "42 - x"), ("4", "4\\sqrt2"),
-        ("3x-y+13=0", "3x+4y+14=0"), ("1,2,3", "1,2"), ("42", "42 or more"), ("42", "42 42"), ("3", "3x"), ("1", "x^0=2"),
-        ("\\text{odd}", "even"), ("5 million", "5"), ("2", "2 thousand"), ("101_2", "101_3"),
+        ("42", "41=42"),
+        ("42", "x=41=42"),
+        ("42", "42=43"),
+        ("42", "41,42"),
+        ("42", "41 or 42"),
+        ("42", "[0,100]"),
+        ("2", "2.0000001"),
+        ("28", "2800"),
+        ("10\\text{ m}", "10\\text{ cm}"),
+        ("(1,2)", "(2,1)"),
+        ("(1,2)", "[1,2]"),
+        ("\\frac{1}{2004!}", "\\frac{1}{2006!}"),
+        ("1/2^{99}", "1/2^{98}"),
+        ("2\\pi", "6.28"),
+        ("1,234", "1.234"),
+        ("\\infty", "1/0"),
+        ("0", "0/0"),
+        ("0", "42 - x"),
+        ("4", "4\\sqrt2"),
+        ("3x-y+13=0", "3x+4y+14=0"),
+        ("1,2,3", "1,2"),
+        ("42", "42 or more"),
+        ("42", "42 42"),
+        ("3", "3x"),
+        ("1", "x^0=2"),
+        ("\\text{odd}", "even"),
+        ("5 million", "5"),
+        ("2", "2 thousand"),
+        ("101_2", "101_3"),
     ],
-)  # fmt: skip
+)
 def test_not_the_same(gold: str, answer: str) -> None:
     assert not equal(gold, answer), (read(gold), read(answer))
 

@@ -54,7 +54,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
     table = Table("task", "what it asks", *splits, box=None, pad_edge=False, caption="problems / families per split")
     for row in rows:
         counts = [row["splits"].get(split) for split in splits]
-        table.add_row(row["name"], row["summary"], *(f"{c['problems']} / {c['families']}" if c else "-" for c in counts))
+        table.add_row(
+            row["name"], row["summary"], *(f"{c['problems']} / {c['families']}" if c else "-" for c in counts)
+        )
     Console().print(table)
 
 
@@ -73,7 +75,9 @@ def _show(problems: list[Problem], as_json: bool) -> None:
         return
     for problem in problems:
         data = ", ".join(f"{key} {value}" for key, value in problem.data.items())
-        typer.echo(f"{problem.id}   level {problem.level} · {problem.language} · {problem.split} · family {problem.family}")
+        typer.echo(
+            f"{problem.id}   level {problem.level} · {problem.language} · {problem.split} · family {problem.family}"
+        )
         for message in problem.messages:
             typer.echo(f"  {message.role}: {message.content}")
         typer.echo(f"  checked by {problem.verifier}: {data}\n")

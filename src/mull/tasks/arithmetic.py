@@ -17,8 +17,8 @@ from mull.tasks.base import SPLITS, split_of
 from mull.tasks.countdown import family_of
 
 PROMPT = (
-    "What is {chain}? Show your work in <think> </think> tags. And return the final answer, one number, in <answer> </answer> "
-    "tags, for example <answer> 12 </answer>."
+    "What is {chain}? Show your work in <think> </think> tags. And return the final answer, one number, in <answer> "
+    "</answer> tags, for example <answer> 12 </answer>."
 )
 PER_LEVEL = {"train": 600, "dev": 40, "test": 40}
 """Most problems of a level in a split; level 1 has only as many as there are one-digit sums."""
@@ -33,7 +33,13 @@ class Level:
     operators: str
 
 
-LEVELS = {1: Level(2, 9, "+"), 2: Level(3, 9, "+-"), 3: Level(2, 99, "+-"), 4: Level(3, 20, "+-*"), 5: Level(4, 50, "+-*")}
+LEVELS = {
+    1: Level(2, 9, "+"),
+    2: Level(3, 9, "+-"),
+    3: Level(2, 99, "+-"),
+    4: Level(3, 20, "+-*"),
+    5: Level(4, 50, "+-*"),
+}
 
 
 def value_of(operands: Sequence[int], operators: Sequence[str]) -> int:
@@ -68,7 +74,11 @@ def _problems(split: str) -> tuple[Problem, ...]:
         for operands, operators in _candidates(number, level, split):
             chain = _chain(operands, operators)
             family = family_of(operands)
-            if chain in found or split_of(family, "arithmetic", dev=0.2, test=0.2) != split or value_of(operands, operators) < 0:
+            if (
+                chain in found
+                or split_of(family, "arithmetic", dev=0.2, test=0.2) != split
+                or value_of(operands, operators) < 0
+            ):
                 continue
             found[chain] = _problem(chain, value_of(operands, operators), family, split, number)
             if len(found) == wanted:

@@ -1,9 +1,9 @@
 """Classic countdown in plain text: make a target from three or four numbers (the task of TinyZero).
 
-A family is the multiset of numbers; it lies in one split whatever its target or level. Targets are the value of a random
-expression over all the numbers, so every problem can be solved. Levels: 1 three small numbers with + and - in the
-expression that made the target, 2 three numbers to 99 with all four operators, 3 four of them. The verifier takes any
-expression that uses each number once.
+A family is the multiset of numbers; it lies in one split whatever its target or level. Targets are the value of a
+random expression over all the numbers, so every problem can be solved. Levels: 1 three small numbers with + and - in
+the expression that made the target, 2 three numbers to 99 with all four operators, 3 four of them. The verifier takes
+any expression that uses each number once.
 """
 
 from __future__ import annotations
@@ -42,7 +42,13 @@ def _random_value(rng: random.Random, numbers: Sequence[int], operators: str) ->
         if operator == "/" and right == 0:
             return None
         values.append(
-            left + right if operator == "+" else left - right if operator == "-" else left * right if operator == "*" else left / right
+            left + right
+            if operator == "+"
+            else left - right
+            if operator == "-"
+            else left * right
+            if operator == "*"
+            else left / right
         )
     return values[0]
 

@@ -1,8 +1,8 @@
 """Problems from files and from the hub: JSON lines, a JSON array, Parquet, or a data set's id.
 
-Everything is read and checked before anything runs: a row without a prompt or an answer, a reference answer that cannot
-be read, or a field that is not there stops with one line that names the file, the row (counted from 1) and the field. Left
-out on purpose: streaming, caching and column types; a file of problems is small.
+Everything is read and checked before anything runs: a row without a prompt or an answer, a reference answer that
+cannot be read, or a field that is not there stops with one line that names the file, the row (counted from 1) and the
+field. Left out on purpose: streaming, caching and column types; a file of problems is small.
 """
 
 from __future__ import annotations
@@ -134,7 +134,9 @@ def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]
         if problem is None:
             continue
         if problem.id in problems:
-            raise UserError(f"{where}: the id {problem.id!r} occurs twice; ids must differ (field {_names(reading.fields.id)})")
+            raise UserError(
+                f"{where}: the id {problem.id!r} occurs twice; ids must differ (field {_names(reading.fields.id)})"
+            )
         problems[problem.id] = problem
     if not problems:
         raise UserError(f"{source}: no rows with an answer" if rows else f"{source}: no rows; the file is empty")
@@ -175,14 +177,19 @@ def _gold(row: Row, where: str, reading: Reading) -> str | None:
         solution = _text(row, fields.solution, where, "the solution")
         boxed = last_box(solution)
         if boxed is None and not reading.skip_unanswered:
-            raise UserError(f"{where}: field {_names(fields.solution)} holds no \\boxed{{answer}}; mend or remove this row")
+            raise UserError(
+                f"{where}: field {_names(fields.solution)} holds no \\boxed{{answer}}; mend or remove this row"
+            )
         return boxed or ""
     value = _present(row, fields.answer, where)
     text = "" if value is None else str(value).strip()
     if not text:
         if reading.skip_unanswered:
             return ""
-        raise UserError(f"{where}: no answer in field {_names(fields.answer)}; mend or remove the row, or set skip_unanswered = true")
+        raise UserError(
+            f"{where}: no answer in field {_names(fields.answer)}; mend or remove the row, or set "
+            "skip_unanswered = true"
+        )
     if not fields.pattern:
         return text
     found = [match[1] for match in re.finditer(fields.pattern, text) if match[1]]

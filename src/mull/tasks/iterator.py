@@ -1,9 +1,9 @@
 """Which problem comes next: seeded, weighted, exactly resumable.
 
 Each source is walked in its own order, shuffled anew every epoch from (seed, source, epoch); which source is next
-follows the weights by smooth round-robin, so that the counts in ANY window of draws are within one of their share for
-two sources (and never drift for more). Nothing random is stored: the cursor is a handful of integers, and a restored
-iterator continues exactly where the saved one stood.
+follows the weights by smooth round-robin, so that after any number of draws a source has had its share to within one
+(two sources) or one and a half. Nothing random is stored: the cursor is a handful of integers, and a restored iterator
+continues exactly where the saved one stood.
 
 Retirement is optional: a problem whose groups pass at `retire_at` or above on `retire_after` visits in a row is skipped
 from then on, but a source never loses its last `keep` problems.
@@ -75,7 +75,8 @@ class TaskIterator:
         _check_sources(problems_by_source, weights or {})
         self._seed = seed
         self._sources = [
-            _Source(name, problems, float((weights or {}).get(name, 1.0))) for name, problems in problems_by_source.items()
+            _Source(name, problems, float((weights or {}).get(name, 1.0)))
+            for name, problems in problems_by_source.items()
         ]
         self._source_of = {p.id: source for source in self._sources for p in source.problems}
         self._draws = 0
@@ -194,7 +195,9 @@ def _check_sources(problems_by_source: Mapping[str, Sequence[Problem]], weights:
             raise UserError(f"{name}: weight must be above 0, not {weight}")
         for problem in problems:
             if problem.id in seen:
-                raise UserError(f"two problems have the id {problem.id!r} (in {seen[problem.id]} and {name}); ids must differ")
+                raise UserError(
+                    f"two problems have the id {problem.id!r} (in {seen[problem.id]} and {name}); ids must differ"
+                )
             seen[problem.id] = name
     unknown = set(weights) - set(problems_by_source)
     if unknown:

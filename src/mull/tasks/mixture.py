@@ -1,7 +1,7 @@
 """Several task specs as one stream of problems.
 
-A recipe's `tasks = [...]` becomes a `Mixture`: each spec loaded and checked, with its weight; `iterator` draws from all of
-them. Left out on purpose: schedules of weights over time.
+A recipe's `tasks = [...]` becomes a `Mixture`: each spec loaded and checked, with its weight; `iterator` draws from
+all of them. Left out on purpose: schedules of weights over time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def load_mixture(specs: Sequence[str | dict[str, Any] | TaskSpec]) -> Mixture:
         spec = parse_spec(given, f"tasks.{number}")
         source = f"{spec.label}:{spec.split}"
         if source in problems:
-            raise UserError(f"tasks: {source} is named twice; give one of them a name = \"…\" or raise its weight")
+            raise UserError(f'tasks: {source} is named twice; give one of them a name = "…" or raise its weight')
         problems[source], weights[source] = load_task(spec), spec.weight
     if not problems:
         raise UserError("no tasks: name at least one, such as tasks = ['countdown_mod:train']")

@@ -1,8 +1,8 @@
 """How the rows of a data set become problems: a field mapping, and the mappings of well-known data sets.
 
-`gsm8k`: `question`, and an `answer` that ends in `#### 18`. `math`: `problem`, and an `answer` or a `solution` whose last box is
-the answer. `aime`: `problem` and a whole-number `answer`. A preset changes how rows are read, nothing else; any key of it can
-be set in a recipe (`fields = {prompt = "question"}`).
+`gsm8k`: `question`, and an `answer` that ends in `#### 18`. `math`: `problem`, and an `answer` or a `solution` whose
+last box is the answer. `aime`: `problem` and a whole-number `answer`. A preset changes how rows are read, nothing
+else; any key of it can be set in a recipe (`fields = {prompt = "question"}`).
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ TAGS = "\n\nShow your work in <think> </think> tags. And return the final answer
 class Fields(Config):
     """Which field of a row is what. Where several names are given, the first that a row has is used."""
 
-    prompt: tuple[str, ...] = Field(("prompt", "question", "problem"), description="the question")
-    answer: tuple[str, ...] = Field(("answer", "gold", "target"), description="the reference answer")
-    solution: tuple[str, ...] = Field((), description="without an answer field: its last box is the answer")
-    id: tuple[str, ...] = Field((), description="a name that is unique in the file; default: the row number")
-    language: tuple[str, ...] = Field((), description="a language code; default: the spec's")
-    level: tuple[str, ...] = Field((), description="difficulty, a number (or text that holds one: 'Level 3')")
-    family: tuple[str, ...] = Field((), description="rows that are not independent share it; default: the same prompt")
-    data: tuple[str, ...] = Field((), description="fields that the verifier needs beside the answer")
-    pattern: str = Field("", description="regular expression; its last match's first group is the answer")
-    template: str = Field("{prompt}", description="the user's message; {name} is the field of that name")
+    prompt: tuple[str, ...] = Field(default=("prompt", "question", "problem"), description="the question")
+    answer: tuple[str, ...] = Field(default=("answer", "gold", "target"), description="the reference answer")
+    solution: tuple[str, ...] = Field(default=(), description="without an answer field: its last box is the answer")
+    id: tuple[str, ...] = Field(default=(), description="a name that is unique in the file; default: the row number")
+    language: tuple[str, ...] = Field(default=(), description="a language code; default: the spec's")
+    level: tuple[str, ...] = Field(default=(), description="difficulty, a number (or text that holds one: 'Level 3')")
+    family: tuple[str, ...] = Field(
+        default=(), description="rows that are not independent share it; default: the same prompt"
+    )
+    data: tuple[str, ...] = Field(default=(), description="fields that the verifier needs beside the answer")
+    pattern: str = Field(default="", description="regular expression; its last match's first group is the answer")
+    template: str = Field(default="{prompt}", description="the user's message; {name} is the field of that name")
 
     @field_validator("prompt", "answer", "solution", "id", "language", "level", "family", "data", mode="before")
     @classmethod

@@ -1,9 +1,9 @@
 """Tasks by name, and the one spec that names problems anywhere: built-in tasks, files and the hub.
 
-    "countdown:train"                         a built-in task and its split
-    "data/gsm8k.jsonl?preset=gsm8k&limit=100"    a file (.jsonl .json .parquet), options after the question mark
-    "openai/gsm8k:train?preset=gsm8k"             a data set on the hub
-    {source = "data/mine.jsonl", fields = {prompt = "q"}, weight = 2}    the same as a table
+"countdown:train"                         a built-in task and its split
+"data/gsm8k.jsonl?preset=gsm8k&limit=100"    a file (.jsonl .json .parquet), options after the question mark
+"openai/gsm8k:train?preset=gsm8k"             a data set on the hub
+{source = "data/mine.jsonl", fields = {prompt = "q"}, weight = 2}    the same as a table
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class TaskSpec(Config):
     """Which problems, and how much of them. A string is read as `source`, with `:split` and `?key=value`."""
 
     source: str = Field(description="a task's name, a file, or a data set's id on the hub")
-    split: str = Field("train", description="which part; for a file only a label")
-    name: str = Field("", description="what to call it; default: the task's name, or the file's")
-    preset: str = Field("", description=f"shape of the rows: {', '.join(PRESETS)}")
+    split: str = Field(default="train", description="which part; for a file only a label")
+    name: str = Field(default="", description="what to call it; default: the task's name, or the file's")
+    preset: str = Field(default="", description=f"shape of the rows: {', '.join(PRESETS)}")
     fields: dict[str, Any] = Field(default_factory=dict, description="field mapping, on top of the preset")
-    subset: str = Field("", description="configuration of a data set on the hub")
-    verifier: str = Field("", description="what checks answers; default: the preset's, else math")
-    language: str = Field("en", description="language of a file's rows that name none")
-    weight: float = Field(1.0, gt=0, description="share of the draws, relative to the other tasks")
-    limit: int | None = Field(None, ge=1, description="at most so many problems, picked evenly by a fixed hash")
-    levels: tuple[int, ...] = Field((), description="only these levels")
-    languages: tuple[str, ...] = Field((), description="only these languages")
-    skip_unanswered: bool = Field(False, description="leave out rows without an answer instead of stopping")
+    subset: str = Field(default="", description="configuration of a data set on the hub")
+    verifier: str = Field(default="", description="what checks answers; default: the preset's, else math")
+    language: str = Field(default="en", description="language of a file's rows that name none")
+    weight: float = Field(default=1.0, gt=0, description="share of the draws, relative to the other tasks")
+    limit: int | None = Field(default=None, ge=1, description="at most so many problems, picked evenly by a fixed hash")
+    levels: tuple[int, ...] = Field(default=(), description="only these levels")
+    languages: tuple[str, ...] = Field(default=(), description="only these languages")
+    skip_unanswered: bool = Field(default=False, description="leave out rows without an answer instead of stopping")
 
     @model_validator(mode="before")
     @classmethod
@@ -114,7 +114,9 @@ def load_task(spec: str | dict[str, Any] | TaskSpec, options: dict[str, Any] | N
     if spec.languages:
         problems = [problem for problem in problems if problem.language in spec.languages]
     if not problems:
-        raise UserError(f"{spec.label}:{spec.split}: no problem has a level in {spec.levels} and a language in {spec.languages}")
+        raise UserError(
+            f"{spec.label}:{spec.split}: no problem has a level in {spec.levels} and a language in {spec.languages}"
+        )
     if spec.limit is not None and spec.limit < len(problems):
         kept = {problem.id for problem in sorted(problems, key=lambda p: unit_hash(p.id))[: spec.limit]}
         problems = [problem for problem in problems if problem.id in kept]
@@ -128,7 +130,9 @@ def _load(spec: TaskSpec) -> list[Problem]:
         return read_hub(spec.source, spec.subset, _reading(spec))
     task = _TASKS.get(spec.source)
     if task is None:
-        raise UserError(f"unknown task {spec.source!r}{nearest(spec.source, _TASKS)}; files end in {', '.join(SUFFIXES)}")
+        raise UserError(
+            f"unknown task {spec.source!r}{nearest(spec.source, _TASKS)}; files end in {', '.join(SUFFIXES)}"
+        )
     if spec.split not in task.splits:
         raise UserError(f"{spec.source}: no split {spec.split!r}{nearest(spec.split, task.splits)}")
     if spec.preset or spec.fields or spec.verifier:

@@ -50,7 +50,9 @@ def check(data: Mapping[str, Any], text: str) -> Verdict:
     infix = data.get("notation", "infix") != "postfix"
     modulus = data.get("modulus")
     if len(text) > MAX_LENGTH:
-        return Verdict(VerdictKind.INVALID, f"an expression of {len(text)} characters (limit {MAX_LENGTH})", None, METHOD)
+        return Verdict(
+            VerdictKind.INVALID, f"an expression of {len(text)} characters (limit {MAX_LENGTH})", None, METHOD
+        )
     try:
         expression = parse_infix(text) if infix else Expression(tuple(text.split()))
         value, used = evaluate(expression.postfix, modulus)

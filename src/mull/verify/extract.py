@@ -1,9 +1,9 @@
 """The final answer inside an answer text, by the conventions that models are taught.
 
-In this order: the last `\\boxed{…}` (or `\\fbox`), the last `<answer>…</answer>`, what follows the last `####`, what follows
-the last "The answer is" or "Answer:", else the whole text. The last of several wins; an opened and never closed box or
-tag is no answer, also when an earlier one was closed. Left out on purpose: "the last number in the text", which rewards
-writing many numbers.
+In this order: the last `\\boxed{…}` (or `\\fbox`), the last `<answer>…</answer>`, what follows the last `####`, what
+follows the last "The answer is" or "Answer:", else the whole text. The last of several wins; an opened and never
+closed box or tag is no answer, also when an earlier one was closed. Left out on purpose: "the last number in the
+text", which rewards writing many numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Spelling: the many ways to type one formula, brought to one.
 
-`plain` strips what carries no meaning (dollar signs, \\left, thin spaces, \\displaystyle, bold), maps look-alikes to what
-they look like (full-width digits, the minus sign, the superscript two) and gives commands one name each. It never
-looks at what the formula means. Left out on purpose: NFKC over the whole text, which would turn x² into x2.
+`plain` strips what carries no meaning (dollar signs, \\left, thin spaces, \\displaystyle, bold), maps look-alikes to
+what they look like (full-width digits, the minus sign, the superscript two) and gives commands one name each. It
+never looks at what the formula means. Left out on purpose: NFKC over the whole text, which would turn x² into x2.
 """
 
 from __future__ import annotations

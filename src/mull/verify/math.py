@@ -61,7 +61,9 @@ def check_number_gold(data: Mapping[str, Any], where: str) -> None:
     """
     value = _readable(data, where)
     if not isinstance(value, Quantity) or value.number is None:
-        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} is no number; mend it, or use verifier = 'math'")
+        raise UserError(
+            f"{where}: the answer {str(data['answer'])[:60]!r} is no number; mend it, or use verifier = 'math'"
+        )
 
 
 def check_math_gold(data: Mapping[str, Any], where: str) -> None:
@@ -70,7 +72,10 @@ def check_math_gold(data: Mapping[str, Any], where: str) -> None:
     """
     value = _readable(data, where)
     if isinstance(value, Contradiction) or not value.canonical or _looks_broken(value):
-        raise UserError(f"{where}: the answer {str(data['answer'])[:60]!r} cannot be read; mend the row, or say with a preset or fields where the answer is")
+        raise UserError(
+            f"{where}: the answer {str(data['answer'])[:60]!r} cannot be read; mend the row, or say with a preset or "
+            "fields where the answer is"
+        )
 
 
 def _looks_broken(value: Value) -> bool:

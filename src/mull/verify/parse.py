@@ -1,9 +1,9 @@
 """Formulas to polynomials: a recursive-descent reader of the LaTeX that answers are written in.
 
-Reads numbers, letters, + - * / ^ !, brackets, \\frac, \\sqrt, \\binom, |…|, functions and implicit multiplication; a mixed
-number `3\\frac{1}{2}` is 7/2. Works on text that `latex.plain` has spelt and `limits.excess` has passed, so that depth
-and size are bounded before it starts. Left out on purpose: everything that needs a variable to be bound (sums, integrals,
-limits), and Python's own parser.
+Reads numbers, letters, + - * / ^ !, brackets, \\frac, \\sqrt, \\binom, |…|, functions and implicit multiplication; a
+mixed number `3\\frac{1}{2}` is 7/2. Works on text that `latex.plain` has spelt and `limits.excess` has passed, so
+that depth and size are bounded before it starts. Left out on purpose: everything that needs a variable to be bound
+(sums, integrals, limits), and Python's own parser.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from mull.verify.limits import MAX_SUM_EXPONENT, MAX_WORK
 from mull.verify.poly import OutOfReach, Poly
 
 _TOKEN = re.compile(
-    r"\s*(?:([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+\.?[0-9]*|\.[0-9]+)|\\([A-Za-z]+)|(sqrt|pi)(?![A-Za-z])"
-    r"|([A-Za-z])|([-+*/^!()\[\]{}|_]))"
+    r"\s*(?:([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+\.?[0-9]*|\.[0-9]+)"
+    r"|\\([A-Za-z]+)|(sqrt|pi)(?![A-Za-z])|([A-Za-z])|([-+*/^!()\[\]{}|_]))"
 )
 _FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp"
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
-_LETTER_NAMES = "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty"
+_LETTER_NAMES = (
+    "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty"
+)
 _ATOMS = frozenset(_LETTER_NAMES.split())
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_DEPTH = 40
@@ -183,7 +185,12 @@ class _Reader:
         return self._argument()
 
     def _split_digit(self, digits: str) -> None:
-        self._tokens = [*self._tokens[: self._at], ("number", digits[0]), ("number", digits[1:]), *self._tokens[self._at + 1 :]]
+        self._tokens = [
+            *self._tokens[: self._at],
+            ("number", digits[0]),
+            ("number", digits[1:]),
+            *self._tokens[self._at + 1 :],
+        ]
 
     def _group(self) -> Poly:
         opening = self.peek()[1]
@@ -246,7 +253,11 @@ class _Reader:
             return self._function(name)
         if name in _ATOMS:
             return poly.atom(f"\\{name}" + self._subscript())
-        if name == "text" and self._is("{") and self._tokens[self._at + 1 : self._at + 2] in ([("letter", "e")], [("letter", "i")]):
+        if (
+            name == "text"
+            and self._is("{")
+            and self._tokens[self._at + 1 : self._at + 2] in ([("letter", "e")], [("letter", "i")])
+        ):
             return self._group()  # an upright e or i
         raise Unreadable(f"\\{name} is not read here")
 

@@ -1,9 +1,10 @@
 """Exact arithmetic on what answers look like: sums of rational coefficients times radicals, i, pi and letters.
 
 A `Poly` maps monomials to fractions. A monomial is (radicand, imaginary, powers): sqrt(radicand) for a square-free
-integer, i or not, and integer powers of named atoms. `1/(1+sqrt 2)` is rationalised, so equal numbers of this kind get
-equal polynomials, and the text of a polynomial is a canonical form. What does not fit (sin x, a long denominator, a huge
-factorial) becomes an atom named by the canonical text of its parts: equal when written alike, never equal by accident.
+integer, i or not, and integer powers of named atoms. `1/(1+sqrt 2)` is rationalised, so equal numbers of this kind
+get equal polynomials, and the text of a polynomial is a canonical form. What does not fit (sin x, a long denominator,
+a huge factorial) becomes an atom named by the canonical text of its parts: equal when written alike, never equal by
+accident.
 
 Left out on purpose: calculus, trigonometric identities, factoring, and all floating point.
 """

@@ -1,8 +1,8 @@
 """The one door to all checks: `verify(problem, answer_text) -> Verdict`.
 
-The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none; nothing
-of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown". A bug in one of
-them is the verdict `error` on one answer, never the end of a run.
+The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none;
+nothing of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown". A bug in one
+of them is the verdict `error` on one answer, never the end of a run.
 """
 
 from __future__ import annotations
@@ -53,13 +53,16 @@ def verify(problem: Problem, answer_text: str | None) -> Verdict:
     started = time.perf_counter()
     verifier = _verifier(problem.verifier, problem.id)
     if answer_text is None or not answer_text or answer_text.isspace():
-        return Verdict(VerdictKind.NO_ANSWER, "no answer part" if answer_text is None else "an empty answer", None, verifier.name)
+        return Verdict(
+            VerdictKind.NO_ANSWER, "no answer part" if answer_text is None else "an empty answer", None, verifier.name
+        )
     if len(answer_text) > MAX_TEXT:
         reason = f"an answer part of {len(answer_text)} characters (limit {MAX_TEXT})"
         return Verdict(VerdictKind.INVALID, reason, None, verifier.name)
     try:
         verdict = verifier.check(problem.data, answer_text)
-    except Exception as error:  # noqa: BLE001 - the border to text that nobody has seen: a bug here must not end a run of hours
+    except Exception as error:  # noqa: BLE001
+        # the border to text that nobody has seen: a bug in a verifier must not end a run of hours
         verdict = Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)
     return replace(verdict, ms=(time.perf_counter() - started) * 1e3)
 

@@ -4,9 +4,9 @@
     read("(1, 2]")                             → an interval; read("1, 2") and read("\\\\{2, 1\\\\}") → the same set
     read("41=42"), read("41 or 42")            → no single value: an answer of this kind never stands for 42
 
-Units and currency are set aside consciously: `18`, `18 dollars` and `$18` are one quantity, but two different units that
-are both written (`10 m`, `10 cm`) are not. A percent sign is kept: `28%` may stand for 28 and for 0.28 (both readings
-are common in reference answers), never for 2800.
+Units and currency are set aside consciously: `18`, `18 dollars` and `$18` are one quantity, but two different units
+that are both written (`10 m`, `10 cm`) are not. A percent sign is kept: `28%` may stand for 28 and for 0.28 (both
+readings are common in reference answers), never for 2800.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _NUMBER = re.compile(r"-?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"^(-?)\s*[$€£¥]\s*")
 _UNIT = re.compile(
-    r"^(?P<value>.*(?:[0-9}).]|\\pi ?))\s*(?P<unit>\^\s*\{?\s*\\circ\s*\}?|\\text \{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?|_\s*\{?\s*[0-9]+\s*\}?"
+    r"^(?P<value>.*(?:[0-9}).]|\\pi ?))\s*"
+    r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?|\\text \{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?|_\s*\{?\s*[0-9]+\s*\}?"
     r"|(?<=[0-9.\s])[A-Za-z]{2,}(?:[ /]+[A-Za-z]+){0,3}(?:\s*\^\s*[23])?|[$€£])$"
 )
 _NO_UNIT_WORDS = (

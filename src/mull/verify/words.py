@@ -1,8 +1,8 @@
 """Words and letters: the verifiers "text" and "choice".
 
-"text" is equality after Unicode normalisation, without case, repeated spaces and closing punctuation. "choice" wants one
-letter (`data["answer"]`, A to Z); with `data["choices"]` (the options' texts) the text of the right option counts too. Two
-different letters are `ambiguous`. Left out on purpose: substrings ("not B" contains B).
+"text" is equality after Unicode normalisation, without case, repeated spaces and closing punctuation. "choice" wants
+one letter (`data["answer"]`, A to Z); with `data["choices"]` (the options' texts) the text of the right option counts
+too. Two different letters are `ambiguous`. Left out on purpose: substrings ("not B" contains B).
 """
 
 from __future__ import annotations
@@ -48,7 +48,9 @@ def check_choice(data: Mapping[str, Any], text: str) -> Verdict:
     if final is None:
         return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, "choice")
     if len(final) > MAX_ANSWER:
-        return Verdict(VerdictKind.INVALID, f"an answer of {len(final)} characters (limit {MAX_ANSWER})", None, "choice")
+        return Verdict(
+            VerdictKind.INVALID, f"an answer of {len(final)} characters (limit {MAX_ANSWER})", None, "choice"
+        )
     bare = _COMMAND_TEXT.sub(r"\1", plain(final)).strip()
     if _LETTERS.fullmatch(bare):
         return Verdict(VerdictKind.AMBIGUOUS, f"{bare!r} names several options", bare, "choice")
