@@ -16,7 +16,9 @@ from mull.core.types import Group
 STD_EPSILON = 1e-4
 """Added to the deviation, so that nearly constant groups are not blown up."""
 STD_FLOOR = 1e-6
-"""Below this a group counts as constant (relative to the size of its rewards where that exceeds 1)."""
+"""Below this a group counts as constant."""
+ROUNDING = 1e-12
+"""... as it does below this share of its mean: a constant reward that is no binary fraction leaves such a remainder."""
 
 
 def advantages(groups: Sequence[Group], config: AlgorithmConfig) -> list[list[float]]:
@@ -51,7 +53,6 @@ def normalise(rewards: Sequence[float], divide_by_std: bool) -> list[float]:
     mean = math.fsum(rewards) / count
     centred = [reward - mean for reward in rewards]
     std = math.sqrt(math.fsum(c * c for c in centred) / count)
-    # Rounding leaves a relative error in the mean: three rewards of 0.1 must still count as constant.
-    if std < STD_FLOOR * max(1.0, abs(mean)):
+    if std < max(STD_FLOOR, ROUNDING * abs(mean)):
         return [0.0] * count
     return [c / (std + STD_EPSILON) for c in centred] if divide_by_std else centred

@@ -32,7 +32,9 @@ def save_checkpoint(directory: Path, learner: Learner, extra: Mapping[str, Any] 
     def fill(target: Path) -> None:
         for name in ("weights", "reference"):
             if name in state:
-                save_file({key: value.contiguous() for key, value in state[name].items()}, target / f"{name}.safetensors")
+                save_file(
+                    {key: value.contiguous() for key, value in state[name].items()}, target / f"{name}.safetensors"
+                )
         torch.save({"optimizer": state["optimizer"], "random": random_states()}, target / "optimizer.pt")
         write_json(target / "state.json", {"version": state["version"], "extra": dict(extra or {})})
 

@@ -27,7 +27,7 @@ from mull.algo.packing import Batch, pack, pack_examples
 from mull.algo.samples import Example, Sample, live_samples
 from mull.core.errors import StageFailed
 from mull.core.types import Group
-from mull.model.attention import PackedLayout
+from mull.model.attention import ATTENTION, PackedLayout
 from mull.model.head import hidden_states, lm_head
 from mull.train.optim import OptimConfig, Optimizer
 from mull.train.schedule import rate
@@ -51,7 +51,7 @@ class Learner:
         optim: OptimConfig,
         total_steps: int,
         *,
-        micro_batch_tokens: int = 8192,
+        micro_batch_tokens: int = 4096,
         temperature: float = 1.0,
         algorithm: AlgorithmConfig | None = None,
         reference: nn.Module | None = None,
@@ -61,8 +61,8 @@ class Learner:
             raise ValueError("kl_coefficient above 0 needs a reference model")
         if not temperature > 0:
             raise ValueError(f"training needs a temperature above 0, not {temperature}")
-        self.model = model.eval()
-        self.reference = reference.eval().requires_grad_(False) if reference is not None else None
+        self.model = _packable(model)
+        self.reference = _packable(reference).requires_grad_(False) if reference is not None else None
         self.optimizer = Optimizer(model, optim)
         self.total_steps = total_steps
         self.micro_batch_tokens = micro_batch_tokens
@@ -177,7 +177,7 @@ class Learner:
         log.step(float(total), norm)
 
     def _forward(self, model: nn.Module, batch: Batch) -> TokenLogprobs:
-        layout = PackedLayout.from_lengths(batch.lengths)
+        layout = PackedLayout.from_lengths(batch.lengths, self.device)
         hidden_1TD = hidden_states(model, batch.tokens_T[None], batch.positions_T[None], layout)
         head = lm_head(model)
         return token_logprobs(
@@ -209,6 +209,14 @@ class Learner:
     def _reset_reference(self) -> None:
         if self.reference is not None:
             load_weights(self.reference, self.weights())
+
+
+def _packable(model: nn.Module) -> nn.Module:
+    """`model` in eval mode, once sure that packed sequences cannot see each other in it."""
+    attention = getattr(getattr(model, "config", None), "_attn_implementation", None)
+    if attention != ATTENTION:
+        raise ValueError(f"the model's attention is {attention!r}: call set_attn_implementation({ATTENTION!r})")
+    return model.eval()
 
 
 def split_by_group(samples: Sequence[Sample], minibatches: int) -> list[list[Sample]]:

@@ -5,7 +5,7 @@ table or of a head are no such thing and would all be moved at one rate, seen or
 norms and biases, tied or not. Gradients are clipped by one global norm over both.
 Left out on purpose: sharded optimizers, and master copies of 16-bit weights (train in fp32).
 
-AdamW: 1711.05101; Muon: Jordan et al. (2024), `torch.optim.Muon`.
+AdamW: 1711.05101; Muon: Jordan et al. (2024), see `muon`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mull.core.config import Config
 from mull.core.errors import StageFailed
+from mull.train.muon import Muon
 from mull.train.schedule import ScheduleConfig
 
 
@@ -132,7 +133,9 @@ class Optimizer:
             raise ValueError(f"the checkpoint is of optimizer {state['name']!r}, this stage has {self.config.name!r}")
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             current = optimizer.state_dict()["param_groups"]
-            groups = [{**group, "params": old["params"]} for group, old in zip(current, saved["param_groups"], strict=True)]
+            groups = [
+                {**group, "params": old["params"]} for group, old in zip(current, saved["param_groups"], strict=True)
+            ]
             optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
 
 
@@ -146,11 +149,11 @@ def _adamw(parameters: list[nn.Parameter], config: OptimConfig) -> torch.optim.O
 
 
 def _muon(matrices: list[nn.Parameter], config: OptimConfig) -> torch.optim.Optimizer:
-    return torch.optim.Muon(
+    return Muon(
         matrices,
         lr=config.muon_lr,
         weight_decay=config.weight_decay,
         momentum=config.muon_momentum,
-        ns_steps=config.muon_steps,
-        adjust_lr_fn="match_rms_adamw" if config.muon_scale == "adamw" else "original",
+        steps=config.muon_steps,
+        scale=config.muon_scale,
     )
