@@ -1,0 +1,141 @@
+"""Keys and values of the sequences being decoded: one preallocated block a layer, live rows first.
+
+Rows 0 … B−1 are alive. A row that ends is overwritten by a new sequence or by the last live row, so that the batch a
+step works on is always dense and costs nothing to keep so. The time axis grows by doubling.
+
+Legend: B live rows, K key/value heads, R query heads a key/value head, H = K·R, D head width, C capacity in time.
+Left out on purpose: paging (sequences here are short of memory's limits) and quantised caches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+from mull.model.attention import PackedLayout
+
+
+@dataclass
+class Prefill:
+    """The context of a prompt pass: attends like a packed stream and keeps what every layer's keys and values were.
+
+    Example: `context = Prefill(PackedLayout.from_lengths([6, 9])); hidden_states(model, ids, positions, context)`
+    """
+
+    layout: PackedLayout
+    keys: list[Tensor] = field(default_factory=list)
+    values: list[Tensor] = field(default_factory=list)
+
+    def attend(
+        self, layer: int, query_1HTD: Tensor, key_1HTD: Tensor, value_1HTD: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        assert layer == len(self.keys), "layers must attend in order"
+        self.keys.append(key_1HTD[0])
+        self.values.append(value_1HTD[0])
+        return self.layout.attend(layer, query_1HTD, key_1HTD, value_1HTD, scaling, window)
+
+    def segment(self, start: int, end: int) -> Prefix:
+        """Copies of one prompt's keys and values, `[K, T, D]` a layer."""
+        return Prefix([k[:, start:end].clone() for k in self.keys], [v[:, start:end].clone() for v in self.values])
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prompt's keys and values, one `[K, T, D]` a layer. Example: `cache.put(rows, prefix)`"""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    @property
+    def length(self) -> int:
+        return self.keys[0].shape[1]
+
+
+class DecodeCache:
+    """The context of a decoding step: every live row has one new token at its own position.
+
+    Before a forward pass the engine calls `begin(positions)`.
+
+    Example: `cache.begin(positions_B); body(input_ids=tokens_B1, position_ids=positions_B1, mull=cache)`
+    """
+
+    def __init__(self, slots: int) -> None:
+        self.slots = slots
+        self.keys: list[Tensor] = []
+        self.values: list[Tensor] = []
+
+    @property
+    def capacity(self) -> int:
+        """Positions a row can hold at present."""
+        return self.keys[0].shape[2] if self.keys else 0
+
+    def put(self, rows: Sequence[int], prefix: Prefix) -> None:
+        """Start sequences in `rows` from a prompt."""
+        if not self.keys:
+            for store, parts in ((self.keys, prefix.keys), (self.values, prefix.values)):
+                store += [part.new_zeros(self.slots, part.shape[0], 0, part.shape[2]) for part in parts]
+        self.reserve(prefix.length + 1)
+        at = torch.tensor(rows, device=self.keys[0].device)
+        for store, parts in ((self.keys, prefix.keys), (self.values, prefix.values)):
+            for block, part in zip(store, parts, strict=True):
+                block[at, :, : prefix.length] = part
+
+    def reserve(self, length: int) -> None:
+        """Make room for rows of `length` positions; capacity at least doubles when it grows."""
+        if length <= self.capacity:
+            return
+        capacity = max(length, 2 * self.capacity, 64)
+        for store in (self.keys, self.values):
+            for i, block in enumerate(store):
+                grown = block.new_zeros(block.shape[0], block.shape[1], capacity, block.shape[3])
+                grown[:, :, : block.shape[2]] = block
+                store[i] = grown
+
+    def move(self, sources: Sequence[int], targets: Sequence[int], length: int) -> None:
+        """Copy the first `length` positions of rows `sources` onto rows `targets`."""
+        if not sources:
+            return
+        at = torch.tensor(sources, device=self.keys[0].device)
+        to = torch.tensor(targets, device=self.keys[0].device)
+        for store in (self.keys, self.values):
+            for block in store:
+                block[to, :, :length] = block[at, :, :length]
+
+    def begin(self, positions_B: Tensor, longest: int) -> None:
+        """The next forward pass has one token a live row, at these positions, all below `longest`."""
+        self.reserve(longest)
+        self._positions_B = positions_B
+        self._rows_B = torch.arange(len(positions_B), device=positions_B.device)
+        self._length = longest
+        steps_1L = torch.arange(longest, device=positions_B.device)[None]
+        self._seen_B11L = (steps_1L <= positions_B[:, None])[:, None, None]
+        self._steps_1L = steps_1L
+
+    def attend(
+        self, layer: int, query_BH1D: Tensor, key_BK1D: Tensor, value_BK1D: Tensor, scaling: float, window: int | None
+    ) -> Tensor:
+        """Store the new keys and values, then attend to all that a row has; `[B, 1, H, D]`."""
+        keys, values = self.keys[layer], self.values[layer]
+        keys[self._rows_B, :, self._positions_B] = key_BK1D[:, :, 0]
+        values[self._rows_B, :, self._positions_B] = value_BK1D[:, :, 0]
+        rows, heads, _, width = query_BH1D.shape
+        # Query heads that share a key head become query positions of it: grouped-query attention without copies.
+        query_BKRD = query_BH1D.reshape(rows, keys.shape[1], -1, width)
+        out_BKRD = scaled_dot_product_attention(
+            query_BKRD,
+            keys[:rows, :, : self._length],
+            values[:rows, :, : self._length],
+            attn_mask=self._mask(window),
+            scale=scaling,
+        )
+        return out_BKRD.reshape(rows, 1, heads, width)
+
+    def _mask(self, window: int | None) -> Tensor:
+        if not window or window >= self._length:
+            return self._seen_B11L
+        recent_BL = self._steps_1L > self._positions_B[:, None] - window
+        return self._seen_B11L & recent_BL[:, None, None]
