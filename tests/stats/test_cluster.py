@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from mull.stats import cluster_mean, cluster_share, paired_difference, paired_ratio, share_difference
 from mull.stats.bootstrap import percentile_interval, totals
 
-ROWS = st.lists(
-    st.tuples(st.floats(0, 10), st.floats(0.5, 10), st.sampled_from("abcdef")), min_size=2, max_size=20
-)
+ROWS = st.lists(st.tuples(st.floats(0, 10), st.floats(0.5, 10), st.sampled_from("abcdef")), min_size=2, max_size=20)
 
 
 def sandwich(residuals, clusters, n):
@@ -35,7 +33,10 @@ def test_standard_errors_equal_the_double_loop(rows):
     difference = sum(after) / n - mean
     cases = [(cluster_mean(before, clusters).se, [b - mean for b in before])]
     cases.append(
-        (paired_difference(before, after, clusters).se, [a - b - difference for b, a in zip(before, after, strict=True)])
+        (
+            paired_difference(before, after, clusters).se,
+            [a - b - difference for b, a in zip(before, after, strict=True)],
+        )
     )
     ratio = mean / (sum(after) / n)
     residuals = [(b - ratio * a) / (sum(after) / n) for b, a in zip(before, after, strict=True)]

@@ -89,9 +89,7 @@ def cluster_share(values: ArrayLike, clusters: Sequence[Hashable], *, seed: int 
     return replace(estimate, low=wilson.low, high=wilson.high)
 
 
-def paired_difference(
-    before: ArrayLike, after: ArrayLike, clusters: Sequence[Hashable], *, seed: int = 0
-) -> Change:
+def paired_difference(before: ArrayLike, after: ArrayLike, clusters: Sequence[Hashable], *, seed: int = 0) -> Change:
     """The mean of after - before over the same problems [N]; a pair with a missing half is left out.
 
     Raises:

@@ -1,0 +1,1 @@
+"""Recipes: stages as a graph, run once and resumed, and the report of a run."""
