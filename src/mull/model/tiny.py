@@ -14,6 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mull.core.config import Config
+from mull.model.attention import ATTENTION
 
 TEMPLATE = "{{ bos_token }} {% for message in messages %}{{ message['content'] }}{% endfor %}"
 
@@ -58,4 +59,5 @@ def tiny_llama(config: TinyConfig, tokenizer: PreTrainedTokenizerFast, seed: int
             if weight.ndim == 2:
                 std = config.embedding_std if "embed" in name else weight.shape[1] ** -0.5
                 torch.nn.init.normal_(weight, std=std)
+    model.set_attn_implementation(ATTENTION)
     return model

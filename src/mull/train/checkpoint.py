@@ -27,18 +27,18 @@ from mull.train.learner import Learner
 
 def save_checkpoint(directory: Path, learner: Learner, extra: Mapping[str, Any] | None = None) -> None:
     """Write the learner's state, the process's random states and `extra` (plain JSON) to `directory`, atomically."""
+    write_directory(directory, lambda target: fill_checkpoint(target, learner, extra))
+
+
+def fill_checkpoint(target: Path, learner: Learner, extra: Mapping[str, Any] | None = None) -> None:
+    """Write the files of a checkpoint into an existing directory that somebody else renames into place."""
     state = learner.state_dict()
-
-    def fill(target: Path) -> None:
-        for name in ("weights", "reference"):
-            if name in state:
-                save_file(
-                    {key: value.contiguous() for key, value in state[name].items()}, target / f"{name}.safetensors"
-                )
-        torch.save({"optimizer": state["optimizer"], "random": random_states()}, target / "optimizer.pt")
-        write_json(target / "state.json", {"version": state["version"], "extra": dict(extra or {})})
-
-    write_directory(directory, fill)
+    for name in ("weights", "reference"):
+        if name in state:
+            tensors = {key: value.contiguous() for key, value in state[name].items()}
+            save_file(tensors, target / f"{name}.safetensors")
+    torch.save({"optimizer": state["optimizer"], "random": random_states()}, target / "optimizer.pt")
+    write_json(target / "state.json", {"version": state["version"], "extra": dict(extra or {})})
 
 
 def load_checkpoint(directory: Path, learner: Learner) -> dict[str, Any]:

@@ -30,21 +30,24 @@ class OptimConfig(Config):
     """
 
     name: Literal["adamw", "muon"] = "adamw"
-    lr: float = Field(default=1e-5, gt=0)
-    """Peak learning rate of AdamW."""
+    lr: float = Field(default=1e-5, gt=0, description="peak learning rate of AdamW")
     betas: tuple[float, float] = (0.9, 0.95)
     eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    """Decoupled decay of matrices and embeddings; vectors (norms, biases) are never decayed."""
-    muon_lr: float = Field(default=1e-2, gt=0)
-    """Peak learning rate of Muon; about that of AdamW with `muon_scale = "adamw"`."""
+    weight_decay: float = Field(
+        default=0.0,
+        ge=0,
+        description="decoupled decay of matrices and embeddings; vectors (norms, biases) are never decayed",
+    )
+    muon_lr: float = Field(
+        default=1e-2, gt=0, description='peak learning rate of Muon; about that of AdamW with `muon_scale = "adamw"`'
+    )
     muon_momentum: float = Field(default=0.95, ge=0, lt=1)
-    muon_steps: int = Field(default=4, ge=1)
-    """Newton–Schulz iterations."""
-    muon_scale: Literal["original", "adamw"] = "original"
-    """Size of an update: by the matrix's shape, or matched to AdamW's usual root mean square."""
-    grad_clip: float = Field(default=1.0, ge=0)
-    """Largest global gradient norm; 0 = no clipping."""
+    muon_steps: int = Field(default=4, ge=1, description="Newton–Schulz iterations")
+    muon_scale: Literal["original", "adamw"] = Field(
+        default="original",
+        description="size of an update: by the matrix's shape, or matched to AdamW's usual root mean square",
+    )
+    grad_clip: float = Field(default=1.0, ge=0, description="largest global gradient norm; 0 = no clipping")
     schedule: ScheduleConfig = ScheduleConfig()
 
 

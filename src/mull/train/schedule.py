@@ -19,11 +19,14 @@ class ScheduleConfig(Config):
     Example: `ScheduleConfig(warmup=30, decay="linear", final=0.03)`
     """
 
-    warmup: int = Field(default=0, ge=0)
-    """Steps of linear warm-up; the first one already has rate 1/warmup."""
+    warmup: int = Field(default=0, ge=0, description="steps of linear warm-up; the first one already has rate 1/warmup")
     decay: Literal["constant", "linear", "cosine"] = "constant"
-    final: float = Field(default=0.0, ge=0, le=1)
-    """Rate that the last step approaches, as a share of the peak; without effect on "constant"."""
+    final: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description='rate that the last step approaches, as a share of the peak; without effect on "constant"',
+    )
 
 
 def rate(step: int, total: int, config: ScheduleConfig) -> float:

@@ -47,16 +47,17 @@ class Habits:
     right_at_once: float = 0.06
     looks_ahead: float = 0.35
     checks: float = 0.50
-    slip: float = 0.02
+    slip: float = 0.01
     careless: float = 0.12
-    misread: float = 0.015
-    gives_up: float = 0.12
+    misread: float = 0.005
+    misjudge: float = 0.10
+    gives_up: float = 0.10
     patience: float = 0.4
     mixes: float = 0.35
     wrong_language: float = 0.15
     broken: float = 0.30
-    longest: int = 9
-    sizes: tuple[float, float, float] = (0.25, 0.5, 0.25)
+    longest: int = 16
+    sizes: tuple[float, float, float] = (0.15, 0.65, 0.2)
 
 
 def documents(count: int, seed: int, habits: Habits | None = None) -> list[Document]:
@@ -124,8 +125,8 @@ class Writer:
         return self.rng.randrange(MODULUS) if slipped else apply(operator, left, right)
 
     def verdict(self, right: bool) -> str:
-        """The writer's word for what it found, misread now and then."""
-        said = right != (self.rng.random() < self.habits.misread)
+        """The writer's word for what it found: misread now and then, misjudged often by those who do not check."""
+        said = right != (self.rng.random() < (self.habits.misread if self.checks else self.habits.misjudge))
         return self.language.yes if said else self.language.no
 
     # -- countdown

@@ -1,0 +1,6 @@
+"""`python -m mull`."""
+
+from mull.cli.main import main
+
+if __name__ == "__main__":
+    main()

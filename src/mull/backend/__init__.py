@@ -1,0 +1,1 @@
+"""Builds the learner and the engine for the machine at hand."""

@@ -1,0 +1,27 @@
+"""One process: learner and engine share one model, so that a weight sync is a number.
+
+Left out on purpose: torchrun with FSDP2, and Ray with vLLM.
+"""
+
+from __future__ import annotations
+
+from mull.engine.local import LocalEngine
+from mull.model.load import LoadedModel, load_model
+from mull.train.learner import Learner
+from mull.train.rl import RLConfig
+
+
+def make_pair(loaded: LoadedModel, config: RLConfig) -> tuple[Learner, LocalEngine]:
+    """The learner and the engine of an rl stage; a reference model is loaded only where a KL term needs it."""
+    algorithm = config.algorithm.with_token_limit(config.sampling.max_tokens)
+    reference = load_model(loaded.source, config.dtype).model if algorithm.kl_coefficient else None
+    learner = Learner(
+        loaded.model,
+        config.optim,
+        config.steps,
+        micro_batch_tokens=config.micro_batch_tokens,
+        temperature=config.sampling.temperature,
+        algorithm=algorithm,
+        reference=reference,
+    )
+    return learner, LocalEngine(loaded.model, slots=config.slots)

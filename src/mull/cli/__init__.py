@@ -1,0 +1,1 @@
+"""The command line: thin functions over the other packages, imported only when their command runs."""

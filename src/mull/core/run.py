@@ -1,0 +1,232 @@
+"""A run directory: the only interface between processes, pages and tools.
+
+    run.json       seed, versions, machine, status      recipe.toml   the recipe as it was resolved
+    lineage.json   stage → fingerprints                 .lock         who is writing here
+    stages/NAME/   stage.json, metrics.jsonl, rollouts/, checkpoints/, model/
+
+Everything is whole or absent. What a killed process left half-done is cut off when its stage is taken up again.
+Left out on purpose: any knowledge of what a stage does, and torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from fcntl import LOCK_EX, LOCK_NB, flock
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from mull.core.errors import UserError
+from mull.core.files import read_json_lines, sha256_file, write_directory, write_json, write_text
+from mull.core.rows import read_rows, write_rows
+
+MANIFEST = "manifest.json"
+PACKAGES = ("mull", "torch", "transformers", "numpy", "pyarrow", "tokenizers", "safetensors")
+
+
+def now() -> str:
+    """The time as an ISO string in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold the directory for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        UserError: another process holds it; says which.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("a+", encoding="utf-8") as file:
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except OSError:
+            file.seek(0)
+            owner = file.read().strip() or "another process"
+            raise UserError(
+                f"{directory}: {owner} is running here; wait for it, or give this run a directory of its own with --out"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},")
+        file.flush()
+        yield
+
+
+class StageDir:
+    """The files of one stage.
+
+    Example: `stage = Run(path).stage("zero"); stage.log({"step": 0, "reward": 0.2})`
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.name = path.name
+
+    # -- what the stage is
+
+    def read(self) -> dict[str, Any]:
+        """stage.json, {} when the stage was never begun."""
+        file = self.path / "stage.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def write(self, **changes: Any) -> None:
+        """Change keys of stage.json."""
+        write_json(self.path / "stage.json", {**self.read(), **changes})
+
+    @property
+    def model(self) -> Path:
+        """Where the stage's model is, once it is done."""
+        return self.path / "model"
+
+    # -- metrics
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Append a row to metrics.jsonl; numbers that are not finite are written as null."""
+        clean = {k: None if isinstance(v, float) and v - v != 0 else v for k, v in row.items()}
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(clean) + "\n")
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All rows of metrics.jsonl."""
+        return list(read_json_lines(self.path / "metrics.jsonl"))
+
+    def cut_metrics(self, step: int) -> None:
+        """Forget the rows of `step` and after, and a torn last line."""
+        if (self.path / "metrics.jsonl").exists():
+            kept = [row for row in self.metrics() if row["step"] < step]
+            write_text(self.path / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+
+    # -- rollouts
+
+    def write_rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """One Parquet file for the rollouts of a step; columns as in `core.rows`."""
+        write_rows(self.path / "rollouts" / f"step-{step:06d}.parquet", rows)
+
+    def rollout_steps(self) -> list[int]:
+        """The steps whose rollouts are on disk."""
+        return sorted(int(file.stem[5:]) for file in (self.path / "rollouts").glob("step-*.parquet"))
+
+    def read_rollouts(self, step: int) -> list[dict[str, Any]]:
+        """The rows of one step."""
+        return read_rows(self.path / "rollouts" / f"step-{step:06d}.parquet")
+
+    def cut_rollouts(self, step: int) -> None:
+        """Forget the rollouts of `step` and after."""
+        for found in self.rollout_steps():
+            if found >= step:
+                (self.path / "rollouts" / f"step-{found:06d}.parquet").unlink()
+
+    # -- checkpoints
+
+    def save_checkpoint(self, step: int, fill: Callable[[Path], None]) -> Path:
+        """A checkpoint after `step` steps: a directory made by `fill`, with the hash of every file, atomic."""
+
+        def fill_and_sign(path: Path) -> None:
+            fill(path)
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+            write_json(path / MANIFEST, {str(p.relative_to(path)): sha256_file(p) for p in files})
+
+        target = self._checkpoint(step)
+        write_directory(target, fill_and_sign)
+        return target
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest checkpoint whose files are what its manifest says; None when there is none."""
+        for step in reversed(self._checkpoints()):
+            if is_whole(self._checkpoint(step)):
+                return self._checkpoint(step)
+        return None
+
+    def keep_last(self, count: int) -> None:
+        """Delete all but the newest `count` checkpoints."""
+        for step in self._checkpoints()[:-count]:
+            shutil.rmtree(self._checkpoint(step))
+
+    def _checkpoint(self, step: int) -> Path:
+        return self.path / "checkpoints" / f"step-{step:06d}"
+
+    def _checkpoints(self) -> list[int]:
+        return sorted(int(path.name[5:]) for path in (self.path / "checkpoints").glob("step-*") if path.is_dir())
+
+    def clean(self) -> None:
+        """Remove what a killed process left half-written."""
+        for folder in (self.path, self.path / "rollouts", self.path / "checkpoints"):
+            for left in [*folder.glob(".*.part"), *folder.glob(".*.old")] if folder.is_dir() else []:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+
+    def reset(self) -> None:
+        """Forget everything about the stage."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Whether every file of a checkpoint is there and has the hash its manifest says."""
+    try:
+        manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+        return all(sha256_file(checkpoint / name) == digest for name, digest in manifest.items())
+    except (OSError, ValueError):
+        return False
+
+
+class Run:
+    """A run directory. Example: `with locked(path): Run(path).begin({"name": "zero-tiny"}, seed=0)`"""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def stages(self) -> list[str]:
+        """Names of the stages that were begun, oldest first."""
+        found = [(json.loads(f.read_text())["started"], f.parent.name) for f in self.path.glob("stages/*/stage.json")]
+        return [name for _, name in sorted(found)]
+
+    def stage(self, name: str) -> StageDir:
+        """The directory of a stage, made or not."""
+        return StageDir(self.path / "stages" / name)
+
+    def read(self) -> dict[str, Any]:
+        """run.json.
+
+        Raises:
+            UserError: this is no run directory.
+        """
+        file = self.path / "run.json"
+        if not file.exists():
+            raise UserError(f"{self.path}: no run here (run.json is missing); name a directory that mull run has made")
+        return json.loads(file.read_text(encoding="utf-8"))
+
+    def begin(self, name: str, seed: int) -> None:
+        """Write run.json, or mark a run that is taken up again."""
+        old = json.loads((self.path / "run.json").read_text()) if (self.path / "run.json").exists() else {}
+        record = {"name": name, "seed": seed, "created": now(), **old, "status": "running", "updated": now()}
+        write_json(self.path / "run.json", {**record, "versions": versions(), "machine": machine()})
+
+    def end(self, status: str) -> None:
+        """Record how the run ended: done, failed or stopped."""
+        write_json(self.path / "run.json", {**self.read(), "status": status, "updated": now()})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What computed: processor, cores, operating system."""
+    model = platform.processor()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), model)
+    return {"cpu": model, "cores": os.cpu_count(), "platform": platform.platform()}

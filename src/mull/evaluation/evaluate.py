@@ -1,0 +1,111 @@
+"""Stage `evaluate`: a model on fixed problems, several samples each, every completion kept.
+
+Problems are asked in a fixed order, a file of rollouts a chunk; a chunk that is on disk is not asked again, so that a
+resumed evaluation gives the same samples once. Random numbers depend on the evaluation's own seed and the problem, not
+on the model: two models evaluated with one seed differ only by what they are.
+The summary clusters by problem family. Left out on purpose: claims that compare two evaluations (the report).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mull.core.chat import Chat
+from mull.core.config import Config
+from mull.core.errors import Stopped
+from mull.core.run import StageDir
+from mull.core.types import Group, Problem
+from mull.engine.base import Engine, Sampling
+from mull.rewards.score import Scorer
+from mull.rollout.collect import sample_groups
+from mull.stats import cluster_mean, cons_at_k, pass_at_k
+from mull.tasks.iterator import Draw
+from mull.tasks.registry import TaskSpec
+
+RowsOf = Callable[[int, Sequence[Group]], list[dict[str, Any]]]
+
+
+class EvaluateConfig(Config):
+    """What is measured, on which model."""
+
+    kind: Literal["evaluate"]
+    model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+    samples: int = Field(16, ge=1, description="completions a problem")
+    max_tokens: int = Field(256, ge=1)
+    temperature: float = Field(1.0, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    min_p: float = Field(0.0, ge=0, lt=1)
+    slots: int = Field(256, ge=1, description="sequences decoded side by side")
+    chunk: int = Field(32, ge=1, description="problems asked at a time")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+    def sampling(self) -> Sampling:
+        return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k, self.min_p)
+
+
+def evaluate(
+    engine: Engine,
+    chat: Chat,
+    problems: Sequence[Problem],
+    score: Scorer,
+    config: EvaluateConfig,
+    seed: int,
+    stage: StageDir,
+    rows: RowsOf,
+    stop: Callable[[], bool] = lambda: False,
+    report: Callable[[int, dict[str, float]], None] = lambda done, metrics: None,
+) -> dict[str, Any]:
+    """Ask every problem, write the rollouts, and summarise by task.
+
+    Raises:
+        Stopped: somebody asked to stop; what was asked is kept.
+    """
+    done = set(stage.rollout_steps())
+    chunks = [problems[i : i + config.chunk] for i in range(0, len(problems), config.chunk)]
+    for number, chunk in enumerate(chunks):
+        if stop():
+            raise Stopped(f"stopped after {number} of {len(chunks)} chunks")
+        if number not in done:
+            draws = [Draw(problem, number * config.chunk + i) for i, problem in enumerate(chunk)]
+            groups = sample_groups(engine, chat, draws, score, config.sampling(), config.samples, seed)
+            stage.write_rollouts(number, rows(number, groups))
+        right = [row["verdict"] == "correct" for row in stage.read_rollouts(number)]
+        report(number + 1, {"pass_rate": sum(right) / len(right)})
+    everything = [row for number in range(len(chunks)) for row in stage.read_rollouts(number)]
+    return {"tasks": summary(everything, config.samples)}
+
+
+def summary(rows: Sequence[dict[str, Any]], samples: int) -> dict[str, Any]:
+    """Task → measure → {mean, low, high, n, families}; intervals (95%) cluster by family."""
+    tasks: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for row in rows:
+        tasks.setdefault(row["task"], {}).setdefault(row["problem_id"], []).append(row)
+    return {task: _measures(list(problems.values()), samples) for task, problems in tasks.items()}
+
+
+def _measures(problems: list[list[dict[str, Any]]], k: int) -> dict[str, Any]:
+    families = [rows[0]["family"] or rows[0]["problem_id"] for rows in problems]
+
+    def estimate(values: list[float]) -> dict[str, Any]:
+        found = cluster_mean(values, families)
+        return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "families": found.clusters}
+
+    def share(test: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
+        return estimate([sum(float(test(row)) for row in rows) / len(rows) for rows in problems])
+
+    right = [[row["verdict"] == "correct" for row in rows] for rows in problems]
+    answers = [[row["answer"] if row["verdict"] in ("correct", "wrong") else None for row in rows] for rows in problems]
+    return {
+        "pass@1": share(lambda row: row["verdict"] == "correct"),
+        f"pass@{k}": estimate([pass_at_k(len(r), sum(r), k) for r in right]),
+        f"cons@{k}": estimate([cons_at_k(a, r, k) for a, r in zip(answers, right, strict=True)]),
+        "thinking_tokens": share(lambda row: row["thinking_tokens"]),
+        "checks": share(lambda row: row["checks"]),
+        "well_formed": share(lambda row: row["well_formed"]),
+        "truncated": share(lambda row: row["finish"] == "length"),
+    }

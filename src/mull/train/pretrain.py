@@ -1,0 +1,97 @@
+"""Stage `pretrain`: make a base model on the user's machine from the embedded world's corpus.
+
+Next-token prediction on the tokens that can be predicted (results of facts, responses of solutions); the loss of a step
+is the mean over its tokens. Many small steps of documents of similar length: at this size they teach far more than few
+large ones. Batches are a pure function of the seed, so a resumed run needs only the number of the next one.
+Left out on purpose: corpora of plain text (start from a pretrained model instead) and dropout.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from pydantic import Field
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from mull.algo.samples import Example
+from mull.core.config import Config
+from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.tasks.world.corpus import documents
+from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
+from mull.train.learner import Learner
+from mull.train.loop import Checkpointing, Loop
+from mull.train.optim import OptimConfig
+from mull.train.schedule import ScheduleConfig
+
+
+class PretrainConfig(Checkpointing):
+    """A base model of the embedded world."""
+
+    kind: Literal["pretrain"]
+    corpus: Literal["embedded"] = "embedded"
+    documents: int = Field(50_000, ge=1, description="texts to read, once each")
+    batch_tokens: int = Field(1024, ge=16, description="tokens a step, about")
+    model: TinyConfig = TinyConfig()
+    optim: OptimConfig = OptimConfig(
+        name="muon", lr=4e-3, muon_lr=1e-2, weight_decay=0.0, schedule=ScheduleConfig(warmup=30, decay="linear", final=0.03)
+    )
+    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
+
+
+def blank_model(config: TinyConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The untrained model and the tokenizer of the embedded world."""
+    tokenizer = word_tokenizer(vocabulary(), PAD, BOS, EOS)
+    return tiny_llama(config, tokenizer, seed), tokenizer
+
+
+def corpus_examples(count: int, seed: int) -> list[Example]:
+    """The corpus as token ids with a loss weight of 1 on every predictable token."""
+    ids = {word: number for number, word in enumerate(vocabulary())}
+    return [
+        Example(tuple(ids[word] for word in doc.words), tuple(map(float, doc.predictable))) for doc in documents(count, seed)
+    ]
+
+
+def plan(lengths: Sequence[int], batch_tokens: int, seed: int, window: int = 2000) -> list[list[int]]:
+    """Indices of the documents of every step: each document once, similar lengths together within a shuffled window."""
+    rng = random.Random(f"plan {seed}")
+    order = list(range(len(lengths)))
+    rng.shuffle(order)
+    steps: list[list[int]] = []
+    for start in range(0, len(order), window):
+        batch: list[int] = []
+        batches = [batch]
+        room = batch_tokens
+        for i in sorted(order[start : start + window], key=lambda i: lengths[i]):
+            if room <= 0:
+                batch = []
+                batches.append(batch)
+                room = batch_tokens
+            batch.append(i)
+            room -= lengths[i]
+        rng.shuffle(batches)
+        steps += batches
+    return steps
+
+
+def pretrain(
+    model: PreTrainedModel, config: PretrainConfig, seed: int, loop: Loop, begin: Callable[[int], None] = lambda steps: None
+) -> dict[str, float]:
+    """Train `model` in place; returns the last loss and the number of steps. `begin` is told that number.
+
+    Raises:
+        StageFailed: a loss that is not finite.
+        Stopped: somebody asked to stop; the state is saved.
+    """
+    examples = corpus_examples(config.documents, seed)
+    batches = plan([len(example.tokens) for example in examples], config.batch_tokens, seed)
+    learner = Learner(model, config.optim, len(batches), micro_batch_tokens=4 * config.batch_tokens)
+    begin(len(batches))
+    loop.resume(learner)
+    metrics: dict[str, float] = {}
+    for step in loop.steps(learner, len(batches)):
+        metrics = learner.fit([examples[i] for i in batches[step]])
+        loop.log(step, metrics)
+    return {"steps": len(batches), **{key: metrics[key] for key in ("loss",) if key in metrics}}

@@ -1,0 +1,121 @@
+"""Stage `rl`: reinforcement learning from verdicts. This is the spine; each line is one verb, each verb one file.
+
+    collect    rollout/collect.py   what the policy said, and how good it was (rewards/score.py)
+    advantages algo/advantages.py   better than its siblings?
+    update     train/learner.py     the only line that changes weights (algo/losses.py)
+
+One process, on policy: the engine and the learner share the weights, so a sync only counts the version up.
+R1-Zero: arXiv 2501.12948 §2.2. Left out on purpose: critics (`ppo`), asynchrony, more than one process (`backend`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from mull.algo.advantages import advantages
+from mull.algo.config import AlgorithmConfig
+from mull.algo.samples import sample_of
+from mull.core.chat import Chat
+from mull.core.types import Group
+from mull.engine.base import Engine
+from mull.rewards.score import RewardConfig, Scorer
+from mull.rollout.collect import CollectConfig, SamplingConfig, collect
+from mull.tasks.registry import TaskSpec
+from mull.tasks.iterator import TaskIterator
+from mull.train.learner import Learner
+from mull.train.loop import Checkpointing, Loop
+from mull.train.optim import OptimConfig
+from mull.train.parity import check_parity
+
+RowsOf = Callable[[int, Sequence[Group], frozenset[int]], list[dict[str, Any]]]
+"""(step, groups, draws that trained) → rows of the rollout file."""
+
+
+class RLConfig(CollectConfig, Checkpointing):
+    """R1-Zero and its relatives."""
+
+    kind: Literal["rl"]
+    init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+    steps: int = Field(100, ge=1)
+    algorithm: AlgorithmConfig = AlgorithmConfig(name="dapo")
+    sampling: SamplingConfig = SamplingConfig()
+    reward: RewardConfig = RewardConfig()
+    optim: OptimConfig = OptimConfig()
+    micro_batch_tokens: int = Field(8192, ge=1, description="most tokens of one forward and backward pass")
+    slots: int = Field(256, ge=1, description="sequences decoded side by side")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    retire_at: float | None = Field(None, gt=0, le=1, description="pass rate from which a problem is no longer drawn")
+
+
+def train_rl(
+    engine: Engine,
+    learner: Learner,
+    chat: Chat,
+    problems: TaskIterator,
+    score: Scorer,
+    config: RLConfig,
+    seed: int,
+    loop: Loop,
+    rows: RowsOf,
+) -> dict[str, float]:
+    """Train the learner's model in place; returns the last step's metrics.
+
+    Raises:
+        StageFailed: a loss that is not finite, or an engine that disagrees with the learner at the first step.
+        Stopped: somebody asked to stop; the state is saved.
+    """
+    cursor = loop.resume(learner)
+    if cursor:
+        problems.restore(cursor["problems"])
+    engine.load_weights(learner.weights(), learner.version)
+    metrics: dict[str, float] = {}
+    for step in loop.steps(learner, config.steps, lambda: {"problems": problems.state()}):
+        collected = collect(engine, chat, problems, score, config, config.sampling, seed)
+        if step == 0:
+            check_first_step(learner, collected.kept)
+        weights_PG = advantages(collected.kept, config.algorithm)
+        metrics = learner.update(collected.kept, weights_PG)
+        engine.load_weights(learner.weights(), learner.version)
+        problems.note(collected.kept)
+        table = rows(step, collected.all, frozenset(group.draw for group in collected.kept))
+        metrics = {**metrics, **describe(table)}
+        loop.log(step, metrics, table)
+    return metrics
+
+
+def check_first_step(learner: Learner, groups: Sequence[Group]) -> None:
+    """Stop unless the learner gives the engine's tokens the engine's probabilities.
+
+    Raises:
+        StageFailed: they differ; names the worst token.
+    """
+    completions = [scored.completion for group in groups for scored in group.samples]
+    dtype = next(learner.model.parameters()).dtype
+    check_parity(completions, learner.logprobs([sample_of(c) for c in completions]), dtype)
+
+
+def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What a step's rollouts look like: means over all that was sampled; shares of chains are over thoughts."""
+
+    def mean(values: list[float]) -> float:
+        return math.fsum(values) / len(values) if values else float("nan")
+
+    thoughts = [row for row in rows if row["thinking_tokens"] > 0]
+    evidence = [row for row in rows if not row["excluded"]]
+    return {
+        "reward": mean([row["reward"] for row in evidence]),
+        "pass_rate": mean([float(row["verdict"] == "correct") for row in evidence]),
+        "completion_tokens": mean([row["tokens"] for row in rows]),
+        "thinking_tokens": mean([row["thinking_tokens"] for row in rows]),
+        "checks": mean([float(row["checks"]) for row in rows]),
+        "thinks": len(thoughts) / max(1, len(rows)),
+        "well_formed": mean([float(row["well_formed"]) for row in rows]),
+        "truncated": mean([float(row["finish"] == "length") for row in rows]),
+        "excluded": float(len(rows) - len(evidence)),
+        "live_groups": float(len({row["group"] for row in rows if row["trained"]})),
+    }
