@@ -38,7 +38,7 @@ def build_llama(
     if dtype is torch.float64:
         _norms_in_full_precision(model)
     model.set_attn_implementation(attention)
-    return model.to(dtype).eval()
+    return model.to(dtype).eval()  # type: ignore[arg-type]
 
 
 def _norms_in_full_precision(model: LlamaForCausalLM) -> None:

@@ -6,7 +6,7 @@ The reference is written straight from the formulas: one sequence at a time, pla
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
@@ -58,8 +58,8 @@ def captured(learner: Learner, train: Callable[[], dict]) -> tuple[dict, dict[st
     return train(), gradients
 
 
-def plain_logprobs(model, tokens: tuple[int, ...], temperature: float = 1.0) -> Tensor:
-    logits = model(input_ids=torch.tensor([tokens])).logits[0, :-1] / temperature
+def plain_logprobs(model, tokens: Sequence[int], temperature: float = 1.0) -> Tensor:
+    logits = model(input_ids=torch.tensor([tuple(tokens)])).logits[0, :-1] / temperature
     return torch.log_softmax(logits, -1).gather(1, torch.tensor(tokens[1:])[:, None])[:, 0]
 
 
@@ -85,13 +85,14 @@ def plain_loss(model, reference, groups: list[Group], c: AlgorithmConfig, temper
                 value = value - c.kl_coefficient * (torch.exp(ref - new) - (ref - new) - 1)
             outputs[-1].append(-value[[t for t in range(len(new)) if t not in done.forced]])
     flat = [row for group in outputs for row in group]
+    limit = float(c.constant_tokens or 1)
     match c.aggregation:
         case "sequence":
             return torch.stack([row.mean() for row in flat]).mean()
         case "token":
             return torch.cat(flat).mean()
         case "constant":
-            return torch.stack([row.sum() / c.constant_tokens for row in flat]).mean()
+            return torch.stack([row.sum() / limit for row in flat]).mean()
         case "prompt":
             return torch.stack([torch.cat(group).mean() for group in outputs]).mean()
 
@@ -236,8 +237,8 @@ def test_fit_is_the_weighted_mean_cross_entropy(llama, rollouts) -> None:
     examples = [Example(s, [rng.choice([0.0, 1.0, 0.5]) for _ in s]) for s in sequences]
     plain = llama(attention=PLAIN)
     weights = [torch.tensor(e.weights[1:], dtype=torch.float64) for e in examples]
-    total = sum(-(w @ plain_logprobs(plain, e.tokens)) for w, e in zip(weights, examples, strict=True))
-    loss = total / sum(w.sum() for w in weights)
+    rows = [-(w @ plain_logprobs(plain, e.tokens)) for w, e in zip(weights, examples, strict=True)]
+    loss = torch.stack(rows).sum() / torch.cat(weights).sum()
     loss.backward()
     for tokens in (1, 20, 999):
         learner = learner_of(llama(), tokens=tokens)
@@ -254,7 +255,7 @@ def test_on_policy_the_first_step_is_the_policy_gradient(llama, rollouts) -> Non
     weights = advantages(groups, algorithm)
     learner = learner_of(llama(), algorithm)
     metrics, gradients = captured(learner, lambda: learner.update(groups, weights))
-    plain, total, count = llama(attention=PLAIN), 0.0, 0
+    plain, total, count = llama(attention=PLAIN), torch.zeros(()), 0
     for group, row in zip(groups, weights, strict=True):
         for scored, a in zip(group.samples, row, strict=True):
             sample = sample_of(scored.completion)

@@ -30,25 +30,41 @@ class AlgorithmConfig(Config):
     Example: `AlgorithmConfig(name="dapo", advantage_std=False, kl_coefficient=0.001)`
     """
 
-    name: Literal["grpo", "dr_grpo", "dapo"] = "grpo"
-    """The preset that every key not written here is taken from."""
-    advantage_std: bool = True
-    """Divide r − mean by the group's standard deviation (GRPO) or not (Dr. GRPO)."""
-    aggregation: Aggregation = "sequence"
-    """What the loss is the mean over: outputs (GRPO), tokens (DAPO), a constant (Dr. GRPO), prompts (ScaleRL)."""
-    constant_tokens: int | None = Field(default=None, ge=1)
-    """With aggregation "constant": the token limit L of 1/(L·N). Unset, the stage fills in its sampling limit."""
+    name: Literal["grpo", "dr_grpo", "dapo"] = Field(
+        default="grpo", description="the preset that every key not written here is taken from"
+    )
+    advantage_std: bool = Field(
+        default=True, description="divide r − mean by the group's standard deviation (GRPO) or not (Dr. GRPO)"
+    )
+    aggregation: Aggregation = Field(
+        default="sequence",
+        description="what the loss is the mean over: outputs (GRPO), tokens (DAPO), a constant (Dr. GRPO), prompts (ScaleRL)",
+    )
+    constant_tokens: int | None = Field(
+        default=None,
+        ge=1,
+        description='with aggregation "constant": the token limit L of 1/(L·N). Unset, the stage fills in its sampling limit',
+    )
     clip_low: float = Field(default=0.2, ge=0)
-    clip_high: float = Field(default=0.2, ge=0)
-    """The ratio is clipped to [1 − clip_low, 1 + clip_high]; idle with one update a batch."""
-    kl_coefficient: float = Field(default=0.0, ge=0)
-    """β of the k3 estimate of KL to the reference model; at 0 no reference model is needed nor computed."""
-    reference_every: int = Field(default=0, ge=0)
-    """Replace the reference model by the policy every this many steps (R1-Zero: 400); 0 = never."""
-    minibatches: int = Field(default=1, ge=1)
-    """Optimizer steps a batch of rollouts is split into, whole groups together."""
-    epochs: int = Field(default=1, ge=1)
-    """Passes over a batch of rollouts."""
+    clip_high: float = Field(
+        default=0.2,
+        ge=0,
+        description="the ratio is clipped to [1 − clip_low, 1 + clip_high]; idle with one update a batch",
+    )
+    kl_coefficient: float = Field(
+        default=0.0,
+        ge=0,
+        description="β of the k3 estimate of KL to the reference model; at 0 no reference model is needed nor computed",
+    )
+    reference_every: int = Field(
+        default=0,
+        ge=0,
+        description="replace the reference model by the policy every this many steps (R1-Zero: 400); 0 = never",
+    )
+    minibatches: int = Field(
+        default=1, ge=1, description="optimizer steps a batch of rollouts is split into, whole groups together"
+    )
+    epochs: int = Field(default=1, ge=1, description="passes over a batch of rollouts")
 
     @model_validator(mode="before")
     @classmethod

@@ -134,7 +134,7 @@ class _TokenLogprobs(torch.autograd.Function):
         return (
             d_hidden,
             None if d_head is None else d_head.to(weight.dtype),
-            None if d_offset is None else d_offset.to(bias.dtype),
+            None if d_offset is None or bias is None else d_offset.to(bias.dtype),
             None,
             None,
         )

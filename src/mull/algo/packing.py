@@ -12,8 +12,9 @@ splitting one sequence over two micro-batches, and sharing a group's prompt.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,8 +44,9 @@ class Batch:
     members: tuple[int, ...]
 
     def to(self, device: torch.device | str) -> Batch:
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()})
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: t.to(device) for name, t in tensors.items() if isinstance(t, Tensor)}
+        return replace(self, **moved)
 
 
 def split_by_length(lengths: Sequence[int], micro_batch_tokens: int) -> list[list[int]]:
