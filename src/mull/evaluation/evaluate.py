@@ -19,7 +19,7 @@ from mull.core.errors import Stopped
 from mull.core.run import StageDir
 from mull.core.types import Group, Problem
 from mull.engine.base import Engine, Sampling
-from mull.rewards.score import Scorer
+from mull.rewards.score import RewardConfig, Scorer
 from mull.rollout.collect import sample_groups
 from mull.stats import cluster_mean, cons_at_k, pass_at_k
 from mull.tasks.iterator import Draw
@@ -35,6 +35,8 @@ class EvaluateConfig(Config):
     model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     samples: int = Field(16, ge=1, description="completions a problem")
+    template: Literal["auto", "r1-zero"] = Field("auto", description="auto: the model's own chat template, if it has one")
+    reward: RewardConfig = Field(RewardConfig(), description="what counts as an answer")
     max_tokens: int = Field(256, ge=1)
     temperature: float = Field(1.0, ge=0)
     top_p: float = Field(1.0, gt=0, le=1)

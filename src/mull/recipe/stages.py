@@ -13,7 +13,7 @@ from typing import Any
 
 from mull.analysis.behaviours import checks
 from mull.backend.local import make_pair
-from mull.core.chat import Chat, chat_for
+from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.rows import rollout_rows
@@ -22,8 +22,8 @@ from mull.core.thinking import Parts
 from mull.core.types import Group, Problem, Scored
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, evaluate
-from mull.model.load import check_source, load_model, save_model
-from mull.rewards.score import RewardConfig, scorer
+from mull.model.load import LoadedModel, check_source, load_model, save_model
+from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
@@ -74,7 +74,7 @@ def run_rl(context: Context) -> dict[str, Any]:
     config: RLConfig = context.config
     mixture = load_mixture(config.tasks)
     loaded = load_model(context.models["init"], config.dtype)
-    chat = chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None))
+    chat = _chat(loaded, config.template)
     learner, engine = make_pair(loaded, config)
     _check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
     context.begin(config.steps, "step")
@@ -98,14 +98,14 @@ def run_evaluate(context: Context) -> dict[str, Any]:
     config: EvaluateConfig = context.config
     problems = load_mixture(config.tasks).all
     loaded = load_model(context.models["model"], config.dtype)
-    chat = chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None))
+    chat = _chat(loaded, config.template)
     _check_room(loaded.model, chat, problems, config.max_tokens)
     context.begin(math.ceil(len(problems) / config.chunk), "chunk")
     return evaluate(
         LocalEngine(loaded.model, slots=config.slots),
         chat,
         problems,
-        scorer(chat, RewardConfig(), config.max_tokens),
+        scorer(chat, config.reward, config.max_tokens),
         config,
         context.seed,
         context.stage,
@@ -124,6 +124,11 @@ def judge(chat: Chat) -> Callable[[Problem, Scored], tuple[Parts, bool]]:
         return parts, checks(problem.task, problem.messages[-1].content, thought)
 
     return run
+
+
+def _chat(loaded: LoadedModel, template: str) -> Chat:
+    chosen = R1_ZERO_TEMPLATE if template == "r1-zero" else None
+    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), chosen)
 
 
 def _check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> None:

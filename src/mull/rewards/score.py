@@ -27,8 +27,9 @@ class RewardConfig(Config):
     """What a completion earns."""
 
     accuracy: float = Field(1.0, gt=0, description="for a correct answer")
-    format: Literal["gate", "additive"] = "gate"
-    """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero)."""
+    format: Literal["gate", "additive", "free"] = "gate"
+    """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero).
+    "free": no tags are needed; without an answer part the final answer is looked for in the whole text."""
     format_weight: float = Field(1.0, ge=0, description='with format = "additive": what good form earns')
     overlong_buffer: int = Field(0, ge=0, description="tokens before the limit over which the penalty rises; 0: none")
     overlong_penalty: float = Field(1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
@@ -43,7 +44,7 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
         parts: where its thought and answer are.
         limit: the token limit it was sampled under, for the overlong penalty.
     """
-    verdict = _verdict(problem, parts, config)
+    verdict = _verdict(problem, completion.text, parts, config)
     earned = {"accuracy": config.accuracy * verdict.correct}
     if config.format == "additive":
         earned["format"] = config.format_weight * parts.well_formed
@@ -56,9 +57,11 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
     return Scored(completion, verdict, sum(earned.values()), earned, excluded)
 
 
-def _verdict(problem: Problem, parts: Parts, config: RewardConfig) -> Verdict:
+def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) -> Verdict:
     if config.format == "gate" and not parts.well_formed:
         return Verdict(VerdictKind.NO_ANSWER, "not well formed: one closed thought, then one closed answer", method="format")
+    if config.format == "free" and parts.thinking is None and parts.answer is None:
+        return verify(problem, text)
     return verify(problem, parts.answer_text if parts.answer_closed else None)
 
 

@@ -45,6 +45,7 @@ class RLConfig(CollectConfig, Checkpointing):
     algorithm: AlgorithmConfig = AlgorithmConfig(name="dapo")
     sampling: SamplingConfig = SamplingConfig()
     reward: RewardConfig = RewardConfig()
+    template: Literal["auto", "r1-zero"] = Field("auto", description="auto: the model's own chat template, if it has one")
     optim: OptimConfig = OptimConfig()
     micro_batch_tokens: int = Field(8192, ge=1, description="most tokens of one forward and backward pass")
     slots: int = Field(256, ge=1, description="sequences decoded side by side")

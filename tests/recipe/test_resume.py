@@ -1,0 +1,144 @@
+"""A run that is killed at any moment and taken up again ends where an undisturbed one ends, bit for bit.
+
+Real processes, real signals, the real command line.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mull.core.files import sha256_file
+from mull.core.run import Run
+
+RECIPE = """
+name = "small"
+seed = 3
+threads = 1
+
+[stages.base]
+kind = "pretrain"
+documents = 600
+checkpoint_every = 5
+model = { hidden = 32, layers = 2, heads = 2, kv_heads = 1, feed_forward = 64 }
+
+[stages.zero]
+kind = "rl"
+init = "base"
+tasks = ["countdown_mod:train", "chain_mod:train"]
+algorithm = { name = "dapo", minibatches = 2 }
+reward = { format = "additive", format_weight = 0.5, overlong_buffer = 30 }
+steps = 6
+prompts = 4
+group_size = 4
+max_rounds = 2
+checkpoint_every = 2
+sampling = { max_tokens = 60 }
+optim = { lr = 1e-3 }
+
+[stages.after]
+kind = "evaluate"
+model = "zero"
+tasks = [{ source = "countdown_mod", split = "dev", limit = 24 }]
+samples = 4
+max_tokens = 60
+chunk = 4
+"""
+
+
+def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "mull", "run", str(recipe), "--out", str(out), "--quiet"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(recipe: Path, out: Path) -> float:
+    began = time.monotonic()
+    process = start(recipe, out)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return time.monotonic() - began
+
+
+def state(out: Path) -> dict[str, object]:
+    """Everything that must not depend on interruptions."""
+    run = Run(out)
+    found: dict[str, object] = {}
+    for name in ("base", "zero"):
+        found[f"{name} weights"] = sha256_file(run.stage(name).model / "model.safetensors")
+        rows = run.stage(name).metrics()
+        found[f"{name} metrics"] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+    for name in ("zero", "after"):
+        stage = run.stage(name)
+        rows = [row for step in stage.rollout_steps() for row in stage.read_rollouts(step)]
+        found[f"{name} samples"] = [(r["step"], r["draw"], r["sample"], r["token_ids"], r["logprobs"]) for r in rows]
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    recipe = folder / "small.toml"
+    recipe.write_text(RECIPE)
+    return recipe, folder / "run", finish(recipe, folder / "run")
+
+
+def test_an_undisturbed_run_records_every_step_once(undisturbed: tuple[Path, Path, float]) -> None:
+    _, out, _ = undisturbed
+    run = Run(out)
+    assert [row["step"] for row in run.stage("zero").metrics()] == list(range(6))
+    assert run.stage("zero").rollout_steps() == list(range(6))
+    assert run.stage("after").rollout_steps() == list(range(6))
+    samples = [s[1:3] for s in state(out)["after samples"]]  # type: ignore[attr-defined]
+    assert len(samples) == len(set(samples)) == 24 * 4
+
+
+def killed_and_resumed(undisturbed: tuple[Path, Path, float], out: Path, moments: list[float]) -> None:
+    recipe, reference, seconds = undisturbed
+    killed = 0
+    for moment in moments:
+        process = start(recipe, out)
+        time.sleep(moment * seconds)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed, "no run lived long enough to be killed"
+    finish(recipe, out)
+    assert state(out) == state(reference)
+
+
+@pytest.mark.timeout(300)
+def test_killed_once_and_resumed(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
+    killed_and_resumed(undisturbed, tmp_path / "run", [0.75])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_killed_five_times_at_random_and_resumed(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
+    rng = random.Random(7)
+    killed_and_resumed(undisturbed, tmp_path / "run", [0.4 + 0.55 * rng.random() for _ in range(5)])
+
+
+@pytest.mark.timeout(300)
+def test_interrupt_saves_and_the_same_command_resumes(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
+    recipe, reference, _ = undisturbed
+    out = tmp_path / "run"
+    process = start(recipe, out)
+    deadline = time.monotonic() + 120
+    while not Run(out).stage("zero").metrics() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command resumes" in errors and len(errors.strip().splitlines()) == 1
+    assert Run(out).stage("zero").read()["status"] == "stopped"
+    finish(recipe, out)
+    assert state(out) == state(reference)
