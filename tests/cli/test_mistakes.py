@@ -148,7 +148,8 @@ def test_other_mistakes_of_the_command_line(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path) -> None:
-    text = BASE.replace("documents = 60", "documents = 300\ncheckpoint_every = 2") + "optim = { name = 'adamw', lr = 1e38 }\n"
+    more = BASE.replace("documents = 60", "documents = 300\ncheckpoint_every = 2")
+    text = more + "optim = { name = 'adamw', lr = 1e38 }\n"
     done = mull("run", recipe(tmp_path, text), "--out", tmp_path / "run", "--quiet")
     assert done.returncode == 1, done.stderr
     lines = done.stderr.strip().splitlines()

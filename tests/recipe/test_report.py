@@ -56,7 +56,7 @@ def test_the_page_tells_what_happened(page):
     said = " ".join(" ".join(Balance(page).text).split())
     assert re.search(r"From \d+% to \d+% right", said)
     for words in ("after 64 steps of reinforcement learning", "A majority vote beats a single try", "Thinking tokens",
-                  "Entropy of the next token", "Cut off at the token limit", 
+                  "Entropy of the next token", "Cut off at the token limit",
                   "once each, with two of +, − and ×, to make",
                   "checks:", "How it was made", "torch 2.13.0", "2 cores", "no problem here is of that split",
                   "another seed gives another model", "chain_mod, level 2"):  # fmt: skip

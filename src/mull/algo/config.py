@@ -1,6 +1,7 @@
 """What an RL algorithm is made of here: a few settings of one loss kernel, with the published ones as presets.
 
-`loss = Σ_t w_t · (−min(ρ_t A, clip(ρ_t, 1−ε_low, 1+ε_high) A) + β·k3_t)`: GRPO, Dr. GRPO and DAPO differ in A, w and ε only.
+`loss = Σ_t w_t · (−min(ρ_t A, clip(ρ_t, 1−ε_low, 1+ε_high) A) + β·k3_t)`:
+GRPO, Dr. GRPO and DAPO differ in A, w and ε only.
 Left out on purpose: anything about sampling (the rollout's matter) and about the optimizer.
 
 GRPO: DeepSeekMath (2402.03300) eq. 3; Dr. GRPO: 2503.20783; DAPO: 2503.14476.
@@ -38,12 +39,12 @@ class AlgorithmConfig(Config):
     )
     aggregation: Aggregation = Field(
         default="sequence",
-        description="what the loss is the mean over: outputs (GRPO), tokens (DAPO), a constant (Dr. GRPO), prompts (ScaleRL)",
+        description="mean over what: outputs (GRPO), tokens (DAPO), a constant (Dr. GRPO), prompts (ScaleRL)",
     )
     constant_tokens: int | None = Field(
         default=None,
         ge=1,
-        description='with aggregation "constant": the token limit L of 1/(L·N). Unset, the stage fills in its sampling limit',
+        description='with aggregation "constant": the token limit L of 1/(L·N); default: the sampling limit',
     )
     clip_low: float = Field(default=0.2, ge=0)
     clip_high: float = Field(

@@ -97,7 +97,7 @@ def _pack_samples(samples: list[Sample], scales: list[float], members: list[int]
 
 
 def pack_examples(examples: Sequence[Example], scale: float, micro_batch_tokens: int) -> list[Batch]:
-    """Supervised examples as micro-batches; a token's weight is its own times `scale`, zero-weight tokens are left out."""
+    """Supervised examples as micro-batches; a token's weight is its own times `scale`; zeros are left out."""
     bins = split_by_length([len(example.tokens) for example in examples], micro_batch_tokens)
     return [_pack_examples([examples[i] for i in members], scale, members) for members in bins]
 

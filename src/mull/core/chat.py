@@ -107,7 +107,9 @@ class Chat:
     def _plain(self, text: str) -> list[int]:
         """Ids of text that somebody typed, in which no special token is meant."""
         if not self._words:
-            return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] if text else []
+            if not text:
+                return []
+            return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
         controls = {*self.tokenizer.all_special_tokens, *self.tags.all}
         unknown = [word for word in text.split() if word in controls or word not in self.tokenizer.get_vocab()]
         if unknown:

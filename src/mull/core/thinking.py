@@ -57,7 +57,8 @@ class Tags:
     @property
     def all(self) -> tuple[str, ...]:
         """The tags that exist, in the order of a well-formed completion."""
-        return tuple(t for t in (self.think_open, self.think_close, self.answer_open, self.answer_close) if t is not None)
+        tags = (self.think_open, self.think_close, self.answer_open, self.answer_close)
+        return tuple(tag for tag in tags if tag is not None)
 
 
 R1_ZERO_TAGS = Tags()
@@ -78,8 +79,8 @@ class Phase(StrEnum):
 class Parts:
     """What a completion consists of.
 
-    `thinking` and `answer` are token ranges between the tags; a token that holds a tag's end and text of the part counts
-    to the part, and one that holds text of both parts counts to the thought, so that the ranges never overlap. A part
+    `thinking` and `answer` are token ranges between the tags; a token that holds a tag's end and text of the part
+    counts to the part, and one that holds text of both parts counts to the thought, so that the ranges never overlap. A part
     that was never closed reaches to the last token with text. The texts are exact to the character, tags excluded.
     `closed` says that the thought was closed, `answer_closed` that the answer was (always, where no tag can close it).
     `well_formed`: exactly one thought, closed, then exactly one closed answer, and nothing but whitespace elsewhere.
@@ -192,8 +193,8 @@ class ThoughtParser:
     def _span(self, bounds: list[int]) -> Span | None:
         """The token range of a part that lies at these characters.
 
-        Tokens without text (a character's first bytes) just inside the opening tag belong to the part; those at the open
-        end of a part (end-of-sequence) do not.
+        Tokens without text (a character's first bytes) just inside the opening tag belong to the part; those at the
+        open end of a part (end-of-sequence) do not.
         """
         if not bounds:
             return None

@@ -102,7 +102,7 @@ class LocalEngine:
         self._cancelled.add(request_id)
 
     def load_weights(self, weights: Mapping[str, Tensor], version: int) -> None:
-        """Count the version up. The learner of this process changes the very tensors that decoding reads; no copy is made.
+        """Count the version up. The learner here changes the very tensors that decoding reads; nothing is copied.
 
         Raises:
             ValueError: samples are in flight: their first tokens would come from one policy, the rest from another.
@@ -246,7 +246,7 @@ class _Batch:
         self.prefixes = {index: value for index, value in self.prefixes.items() if index in later}
 
     def _prefill(self, samples: list[Sample]) -> None:
-        """Compute the prompts of `samples`, each request's once, and of the next waiting requests while there is room."""
+        """Compute the prompts of `samples`, each request's once, and of waiting ones while there is room."""
         wanted = {sample.index: sample.request.prompt_ids for sample in samples}
         if not wanted:
             return

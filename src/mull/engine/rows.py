@@ -25,7 +25,10 @@ class Sample:
     number: int
     controller: Controller | None
 
-    def completion(self, tokens: list[int], logprobs: list[float], finish: FinishReason, version: int, forced: set[int]):
+    def completion(
+        self, tokens: list[int], logprobs: list[float], finish: FinishReason, version: int, forced: set[int]
+    ) -> Completion:
+        """What an engine returns for it."""
         return Completion(
             self.request.prompt_ids, tuple(tokens), tuple(logprobs), finish,
             forced=frozenset(forced), sample=self.number, version=version,

@@ -56,7 +56,7 @@ class RowSettings:
 
 @dataclass(frozen=True)
 class Picked:
-    """Tokens and their logprobs at the row's temperature, both `[B]`. Example: `pick(logits, u, settings, True, False)`"""
+    """Tokens and their logprobs at the row's temperature, both `[B]`. Example: `pick(logits, u, rows, True, False)`"""
 
     tokens: Tensor
     logprobs: Tensor

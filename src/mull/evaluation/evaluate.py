@@ -34,16 +34,16 @@ class EvaluateConfig(Config):
     kind: Literal["evaluate"]
     model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
-    samples: int = Field(16, ge=1, description="completions a problem")
-    template: Literal["auto", "r1-zero"] = Field("auto", description="auto: the model's own chat template, if it has one")
-    reward: RewardConfig = Field(RewardConfig(), description="what counts as an answer")
-    max_tokens: int = Field(256, ge=1)
-    temperature: float = Field(1.0, ge=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    min_p: float = Field(0.0, ge=0, lt=1)
-    slots: int = Field(256, ge=1, description="sequences decoded side by side")
-    chunk: int = Field(32, ge=1, description="problems asked at a time")
+    samples: int = Field(default=16, ge=1, description="completions a problem")
+    template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
+    reward: RewardConfig = Field(default=RewardConfig(), description="what counts as an answer")
+    max_tokens: int = Field(default=256, ge=1)
+    temperature: float = Field(default=1.0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0, lt=1)
+    slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
+    chunk: int = Field(default=32, ge=1, description="problems asked at a time")
     dtype: Literal["float32", "bfloat16"] = "float32"
 
     def sampling(self) -> Sampling:

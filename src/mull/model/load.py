@@ -29,7 +29,9 @@ def load_model(source: str | Path, dtype: str = "float32", device: str = "cpu") 
         raise UserError(f"{source}: no such directory")
     model = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype), local_files_only=True)
     model.set_attn_implementation(ATTENTION)
-    return LoadedModel(model.to(device).eval(), AutoTokenizer.from_pretrained(source, local_files_only=True), str(source))
+    return LoadedModel(
+        model.to(device).eval(), AutoTokenizer.from_pretrained(source, local_files_only=True), str(source)
+    )
 
 
 def check_source(source: str) -> None:

@@ -1,4 +1,4 @@
-"""A small Llama and its word-level tokenizer, made on the user's machine: the embedded base model before it has read anything.
+"""A small Llama and its word-level tokenizer, made on the user's machine: a base model before it has read anything.
 
 Plain Hugging Face classes, so that everything that works on it works on any Llama. Embeddings start at a standard
 deviation of 0.2 instead of 0.02: with 40 words and tied embeddings the small start costs most of the first 300 steps.
@@ -22,13 +22,13 @@ TEMPLATE = "{{ bos_token }} {% for message in messages %}{{ message['content'] }
 class TinyConfig(Config):
     """The shape of a small Llama."""
 
-    hidden: int = Field(96, ge=8, description="width of the residual stream")
-    layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    kv_heads: int = Field(2, ge=1, description="key/value heads; divides heads")
-    feed_forward: int = Field(256, ge=8)
-    max_positions: int = Field(512, ge=16, description="longest prompt plus completion, in tokens")
-    embedding_std: float = Field(0.2, gt=0)
+    hidden: int = Field(default=96, ge=8, description="width of the residual stream")
+    layers: int = Field(default=3, ge=1)
+    heads: int = Field(default=4, ge=1)
+    kv_heads: int = Field(default=2, ge=1, description="key/value heads; divides heads")
+    feed_forward: int = Field(default=256, ge=8)
+    max_positions: int = Field(default=512, ge=16, description="longest prompt plus completion, in tokens")
+    embedding_std: float = Field(default=0.2, gt=0)
 
 
 def word_tokenizer(words: Sequence[str], pad: str, bos: str, eos: str) -> PreTrainedTokenizerFast:

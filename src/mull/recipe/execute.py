@@ -41,7 +41,7 @@ def run_recipe(
     """Run what is not done yet; returns stage → summary.
 
     Raises:
-        UserError: another process runs here, the directory holds another recipe's results, or an unknown stage is named.
+        UserError: another process runs here, the directory holds another recipe's results, or a stage is unknown.
         StageFailed: a stage stopped to prevent harm; names its last good checkpoint.
         Stopped: Ctrl-C; the state is saved.
     """
@@ -99,10 +99,11 @@ def _refuse_changes(recipe: Recipe, run: Run, prints: dict[str, str], from_: str
         if name in redone or record.get("fingerprint") == prints.get(name):
             continue
         if name not in recipe.stages:
-            raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; give it another directory with --out")
+            raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
         changed = _first_difference(record.get("config", {}), recipe.stages[name].config.model_dump(mode="json"))
         raise UserError(
-            f"{run.path}: stage {name!r} was run with another {changed}; use another --out, or --from {name} to do it again"
+            f"{run.path}: stage {name!r} was run with another {changed}; "
+            f"use another --out, or --from {name} to do it again"
         )
 
 

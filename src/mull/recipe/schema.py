@@ -24,8 +24,8 @@ class RecipeHead(Config):
     """What a recipe says of itself."""
 
     name: str = Field(min_length=1, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    seed: int = Field(0, ge=0, lt=2**31)
-    threads: int = Field(2, ge=1, description="CPU threads of torch; results are exact for one number of them")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    threads: int = Field(default=2, ge=1, description="CPU threads of torch; results are exact for one number of them")
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
 
 

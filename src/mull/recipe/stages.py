@@ -19,7 +19,7 @@ from mull.core.errors import UserError
 from mull.core.rows import rollout_rows
 from mull.core.run import StageDir
 from mull.core.thinking import Parts
-from mull.core.types import Group, Problem, Scored
+from mull.core.types import Problem, Scored
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, evaluate
 from mull.model.load import LoadedModel, check_source, load_model, save_model
@@ -140,8 +140,8 @@ def _check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens:
         length = len(chat.encode(problem.messages))
         if length + max_tokens > limit:
             raise UserError(
-                f"{problem.id}: its prompt has {length} tokens; with max_tokens = {max_tokens} that exceeds the model's "
-                f"{limit} positions; lower max_tokens or leave long problems out"
+                f"{problem.id}: its prompt has {length} tokens; with max_tokens = {max_tokens} that exceeds "
+                f"the model's {limit} positions; lower max_tokens or leave long problems out"
             )
 
 

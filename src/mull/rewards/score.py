@@ -26,13 +26,15 @@ Scorer = Callable[[Problem, Completion], Scored]
 class RewardConfig(Config):
     """What a completion earns."""
 
-    accuracy: float = Field(1.0, gt=0, description="for a correct answer")
+    accuracy: float = Field(default=1.0, gt=0, description="for a correct answer")
     format: Literal["gate", "additive", "free"] = "gate"
     """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero).
     "free": no tags are needed; without an answer part the final answer is looked for in the whole text."""
-    format_weight: float = Field(1.0, ge=0, description='with format = "additive": what good form earns')
-    overlong_buffer: int = Field(0, ge=0, description="tokens before the limit over which the penalty rises; 0: none")
-    overlong_penalty: float = Field(1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
+    format_weight: float = Field(default=1.0, ge=0, description='with format = "additive": what good form earns')
+    overlong_buffer: int = Field(
+        default=0, ge=0, description="tokens before the limit over which the penalty rises; 0: none"
+    )
+    overlong_penalty: float = Field(default=1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
     inconclusive: Literal["exclude", "wrong"] = "exclude"
     """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong."""
 
@@ -59,7 +61,8 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
 
 def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) -> Verdict:
     if config.format == "gate" and not parts.well_formed:
-        return Verdict(VerdictKind.NO_ANSWER, "not well formed: one closed thought, then one closed answer", method="format")
+        reason = "not well formed: one closed thought, then one closed answer"
+        return Verdict(VerdictKind.NO_ANSWER, reason, method="format")
     if config.format == "free" and parts.thinking is None and parts.answer is None:
         return verify(problem, text)
     return verify(problem, parts.answer_text if parts.answer_closed else None)

@@ -22,11 +22,11 @@ from mull.tasks.iterator import Draw, TaskIterator
 class SamplingConfig(Config):
     """How completions are sampled in training: from the model's own distribution, or the ratio is wrong."""
 
-    max_tokens: int = Field(256, ge=1, description="longest completion, in tokens")
-    temperature: float = Field(1.0, gt=0)
-    top_p: float = Field(1.0, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    min_p: float = Field(0.0, ge=0, lt=1)
+    max_tokens: int = Field(default=256, ge=1, description="longest completion, in tokens")
+    temperature: float = Field(default=1.0, gt=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=0, ge=0)
+    min_p: float = Field(default=0.0, ge=0, lt=1)
 
     @field_validator("top_p")
     @classmethod
@@ -52,15 +52,17 @@ class SamplingConfig(Config):
 class CollectConfig(Config):
     """How many rollouts make a step."""
 
-    prompts: int = Field(16, ge=1, description="groups a step")
-    group_size: int = Field(16, description="completions a prompt")
-    max_rounds: int = Field(1, ge=1, description="1: keep constant groups; more: replace them, at most so many times")
+    prompts: int = Field(default=16, ge=1, description="groups a step")
+    group_size: int = Field(default=16, description="completions a prompt")
+    max_rounds: int = Field(
+        default=1, ge=1, description="1: keep constant groups; more: replace them, at most so many times"
+    )
 
     @field_validator("group_size")
     @classmethod
     def _group(cls, value: int) -> int:
         if value < 2:
-            raise ValueError("a group of one has nothing to be compared with; set group_size to 2 or more (16 is usual)")
+            raise ValueError("a group of one has nothing to compare with; set group_size to 2 or more (16 is usual)")
         return value
 
 

@@ -70,7 +70,7 @@ def read_hub(name: str, subset: str, reading: Reading) -> list[Problem]:
         raise UserError(f"{name}: reading the hub needs the package 'datasets': pip install datasets") from None
     try:
         rows = datasets.load_dataset(name, subset or None, split=reading.split)
-    except Exception as error:  # noqa: BLE001 - every network and naming error of the hub ends here
+    except Exception as error:
         reason = str(error).strip().splitlines()[0][:160] if str(error).strip() else type(error).__name__
         raise UserError(
             f"{name}: the hub did not give split {reading.split!r} ({reason}); check the name, the split and the "

@@ -27,8 +27,8 @@ Progress = Callable[[int, dict[str, float]], None]
 class Checkpointing(Config):
     """How often a training stage saves."""
 
-    checkpoint_every: int = Field(20, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(2, ge=1, description="older ones are deleted")
+    checkpoint_every: int = Field(default=20, ge=1, description="steps between checkpoints")
+    keep_checkpoints: int = Field(default=2, ge=1, description="older ones are deleted")
 
 
 @dataclass
@@ -47,16 +47,14 @@ class Loop:
     started: float = field(default_factory=time.monotonic)
 
     def resume(self, learner: Learner) -> dict[str, Any]:
-        """Put the learner where the newest good checkpoint left it, cut off what was recorded since; returns its extra."""
+        """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra."""
         checkpoint = self.stage.latest_checkpoint()
         extra = load_checkpoint(checkpoint, learner) if checkpoint else {}
         self.stage.cut_metrics(learner.version)
         self.stage.cut_rollouts(learner.version)
         return extra
 
-    def steps(
-        self, learner: Learner, total: int, extra: Callable[[], dict[str, Any]] = dict
-    ) -> Iterator[int]:
+    def steps(self, learner: Learner, total: int, extra: Callable[[], dict[str, Any]] = dict) -> Iterator[int]:
         """The numbers of the steps still to do; saves on the way and at the end.
 
         Raises:

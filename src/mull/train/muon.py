@@ -1,4 +1,4 @@
-"""Muon: momentum whose every update is orthogonalised. The same update as `torch.optim.Muon`, in the CPU's own precision.
+"""Muon: momentum whose every update is orthogonalised. The update of `torch.optim.Muon`, in the CPU's precision.
 
     m ← lerp(m, g, 1 − μ),   u = lerp(g, m, μ)  (Nesterov),   W ← W·(1 − lr·λ) − lr·s·NewtonSchulz(u)
 

@@ -16,7 +16,6 @@ from pydantic import Field
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mull.algo.samples import Example
-from mull.core.config import Config
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
 from mull.tasks.world.corpus import documents
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
@@ -31,13 +30,16 @@ class PretrainConfig(Checkpointing):
 
     kind: Literal["pretrain"]
     corpus: Literal["embedded"] = "embedded"
-    documents: int = Field(50_000, ge=1, description="texts to read, once each")
-    batch_tokens: int = Field(1024, ge=16, description="tokens a step, about")
+    documents: int = Field(default=50_000, ge=1, description="texts to read, once each")
+    batch_tokens: int = Field(default=1024, ge=16, description="tokens a step, about")
     model: TinyConfig = TinyConfig()
     optim: OptimConfig = OptimConfig(
-        name="muon", lr=4e-3, muon_lr=1e-2, weight_decay=0.0, schedule=ScheduleConfig(warmup=30, decay="linear", final=0.03)
+        name="muon",
+        lr=4e-3,
+        muon_lr=1e-2,
+        schedule=ScheduleConfig(warmup=30, decay="linear", final=0.03),
     )
-    checkpoint_every: int = Field(500, ge=1, description="steps between checkpoints")
+    checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
 
 
 def blank_model(config: TinyConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -50,7 +52,8 @@ def corpus_examples(count: int, seed: int) -> list[Example]:
     """The corpus as token ids with a loss weight of 1 on every predictable token."""
     ids = {word: number for number, word in enumerate(vocabulary())}
     return [
-        Example(tuple(ids[word] for word in doc.words), tuple(map(float, doc.predictable))) for doc in documents(count, seed)
+        Example(tuple(ids[word] for word in doc.words), tuple(map(float, doc.predictable)))
+        for doc in documents(count, seed)
     ]
 
 
@@ -77,7 +80,11 @@ def plan(lengths: Sequence[int], batch_tokens: int, seed: int, window: int = 200
 
 
 def pretrain(
-    model: PreTrainedModel, config: PretrainConfig, seed: int, loop: Loop, begin: Callable[[int], None] = lambda steps: None
+    model: PreTrainedModel,
+    config: PretrainConfig,
+    seed: int,
+    loop: Loop,
+    begin: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, float]:
     """Train `model` in place; returns the last loss and the number of steps. `begin` is told that number.
 

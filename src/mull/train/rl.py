@@ -24,8 +24,8 @@ from mull.core.types import Group
 from mull.engine.base import Engine
 from mull.rewards.score import RewardConfig, Scorer
 from mull.rollout.collect import CollectConfig, SamplingConfig, collect
-from mull.tasks.registry import TaskSpec
 from mull.tasks.iterator import TaskIterator
+from mull.tasks.registry import TaskSpec
 from mull.train.learner import Learner
 from mull.train.loop import Checkpointing, Loop
 from mull.train.optim import OptimConfig
@@ -41,16 +41,18 @@ class RLConfig(CollectConfig, Checkpointing):
     kind: Literal["rl"]
     init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
-    steps: int = Field(100, ge=1)
+    steps: int = Field(default=100, ge=1)
     algorithm: AlgorithmConfig = AlgorithmConfig(name="dapo")
     sampling: SamplingConfig = SamplingConfig()
     reward: RewardConfig = RewardConfig()
-    template: Literal["auto", "r1-zero"] = Field("auto", description="auto: the model's own chat template, if it has one")
+    template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
     optim: OptimConfig = OptimConfig()
-    micro_batch_tokens: int = Field(8192, ge=1, description="most tokens of one forward and backward pass")
-    slots: int = Field(256, ge=1, description="sequences decoded side by side")
+    micro_batch_tokens: int = Field(default=4096, ge=1, description="most tokens of one forward and backward pass")
+    slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
     dtype: Literal["float32", "bfloat16"] = "float32"
-    retire_at: float | None = Field(None, gt=0, le=1, description="pass rate from which a problem is no longer drawn")
+    retire_at: float | None = Field(
+        default=None, gt=0, le=1, description="pass rate from which a problem is no longer drawn"
+    )
 
 
 def train_rl(

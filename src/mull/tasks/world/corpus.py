@@ -17,7 +17,19 @@ from mull.tasks.world.chain import OPERATIONS, chain_text, chain_value, random_c
 from mull.tasks.world.countdown import Expression, expressions, running_value
 from mull.tasks.world.splits import triple_split
 from mull.tasks.world.words import (
-    ANSWER, BOS, END_ANSWER, END_THINK, ENGLISH, EOS, FRENCH, LANGUAGES, MODULUS, OPERATORS, THINK, Language, apply,
+    ANSWER,
+    BOS,
+    END_ANSWER,
+    END_THINK,
+    ENGLISH,
+    EOS,
+    FRENCH,
+    LANGUAGES,
+    MODULUS,
+    OPERATORS,
+    THINK,
+    Language,
+    apply,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Modular countdown: use three numbers once each, with two of + - *, to make a target modulo 11. Search; many right answers.
+"""Modular countdown: make a target modulo 11 from three numbers and two of + - *. Search; many right answers.
 
 `3 5 8 make 4` is solved by `<answer> 3 5 + 8 * …`. A random expression hits about one time in ten; the level says how
 much of the 54 expressions of a problem hit (1 easy, 3 hard).

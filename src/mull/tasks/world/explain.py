@@ -11,7 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mull.tasks.world.words import (
-    ANSWER, END_ANSWER, END_THINK, ENGLISH, FRENCH, MODULUS, OPERATORS, THINK, apply,
+    ANSWER,
+    END_ANSWER,
+    END_THINK,
+    ENGLISH,
+    FRENCH,
+    MODULUS,
+    OPERATORS,
+    THINK,
+    apply,
 )  # fmt: skip
 
 Kind = Literal["try", "check", "verdict", "step", "answer", "broken"]
@@ -32,7 +40,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A problem and a completion in plain sentences. Example: `explain("countdown_mod", "3 5 8 make 4", text).question`"""
+    """A problem and a completion in plain sentences. Example: `explain("chain_mod", "3 5 + compute", text)`"""
 
     question: str
     lines: tuple[Line, ...]
@@ -145,5 +153,6 @@ def _slipped(left: str, operator: str, right: str, result: str) -> bool:
 
 
 def _step(left: str, operator: str, right: str, result: str) -> str:
-    note = f" (a slip: it is {apply(operator, int(left), int(right))})" if _slipped(left, operator, right, result) else ""
+    slipped = _slipped(left, operator, right, result)
+    note = f" (a slip: it is {apply(operator, int(left), int(right))})" if slipped else ""
     return f"{left} {_SIGNS[operator]} {right} = {result}{note}"

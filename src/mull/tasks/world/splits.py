@@ -16,6 +16,7 @@ __all__ = ["SPLITS", "family_name", "operand_split", "triple_split"]
 
 HELD_OUT = 40
 
+
 def family_name(numbers: Iterable[int]) -> str:
     """The family of a list of numbers. Example: `family_name([8, 3, 5]) == "3-5-8"`"""
     return "-".join(str(n) for n in sorted(numbers))
@@ -25,7 +26,7 @@ def triple_split() -> dict[str, str]:
     """Family → split for the 220 multisets of three numbers from 1 to 10: 40 test, 40 dev, 140 train."""
     triples = combinations_with_replacement(range(1, MODULUS), 3)
     ordered = sorted((family_name(t) for t in triples), key=lambda name: unit_hash(f"countdown_mod {name}"))
-    held = {name: "test" for name in ordered[:HELD_OUT]} | {name: "dev" for name in ordered[HELD_OUT : 2 * HELD_OUT]}
+    held = dict.fromkeys(ordered[:HELD_OUT], "test") | dict.fromkeys(ordered[HELD_OUT : 2 * HELD_OUT], "dev")
     return {name: held.get(name, "train") for name in ordered}
 
 
