@@ -98,7 +98,7 @@ def kept(probs_BV: Tensor, rows: RowSettings) -> Tensor:
     Top-k keeps the k likeliest (ties at the border all stay); top-p keeps, of those and renormalised, the smallest set
     whose mass reaches p; min-p drops what is less likely than `min_p` times the likeliest.
     """
-    sorted_BV, order_BV = probs_BV.sort(-1, descending=True, stable=True)
+    sorted_BV, order_BV = probs_BV.sort(stable=True, dim=-1, descending=True)
     vocabulary = probs_BV.shape[-1]
     k_B = torch.where(rows.top_k > 0, rows.top_k.clamp(max=vocabulary), vocabulary)
     border_B1 = sorted_BV.gather(1, (k_B - 1)[:, None])

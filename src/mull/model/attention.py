@@ -31,7 +31,7 @@ class AttentionContext(Protocol):
     """Says what the tokens of this forward pass see."""
 
     def attend(
-        self, layer: int, query_1HTD: Tensor, key_1HTD: Tensor, value_1HTD: Tensor, scaling: float, window: int | None
+        self, layer: int, query: Tensor, key: Tensor, value: Tensor, scaling: float, window: int | None, /
     ) -> Tensor:
         """Attention output `[1, T, H, D]`; keys and values may have fewer heads than queries."""
         ...
@@ -59,8 +59,8 @@ def mull_attention(
             raise UserError(f"this model's attention uses {name}, which mull does not support: choose another model")
     if mull is None:
         raise ValueError('attention "mull" needs a context: call the model with mull=PackedLayout(...)')
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return mull.attend(int(getattr(module, "layer_idx", 0)), query, key, value, scaling, sliding_window), None
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    return mull.attend(int(getattr(module, "layer_idx", 0)), query, key, value, scale, sliding_window), None
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

@@ -7,6 +7,7 @@ deviation of 0.2 instead of 0.02: with 40 words and tied embeddings the small st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from pydantic import Field
@@ -46,11 +47,14 @@ def word_tokenizer(words: Sequence[str], pad: str, bos: str, eos: str) -> PreTra
 
 def tiny_llama(config: TinyConfig, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
     """A freshly initialised Llama of the given shape, its weights fixed by `seed` (float32)."""
+    special: dict[str, Any] = {
+        f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")
+    }
     shape = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=config.hidden, intermediate_size=config.feed_forward,
         num_hidden_layers=config.layers, num_attention_heads=config.heads, num_key_value_heads=config.kv_heads,
         max_position_embeddings=config.max_positions, tie_word_embeddings=True, rms_norm_eps=1e-5,
-        pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        **special,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(seed)

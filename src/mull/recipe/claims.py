@@ -36,6 +36,9 @@ TITLES = {
     "pass_at_k_limit": "Training sharpens sampling more than it extends reach",
 }
 
+CHECKABLE = ("countdown_mod", "countdown")
+"""Tasks whose answer can be held against a target that the prompt names."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -127,16 +130,25 @@ def thinking_grows(pair: Pair) -> Claim:
 
 
 def checking_grows(pair: Pair) -> Claim:
-    """The share of thoughts with a check in them (not of completions: many have no thought before training)."""
-    before, after = (tuple(zip(*(side.checking for side in sides), strict=True)) for sides in _sides(pair))
-    change = share_difference((before[0], before[1]), (after[0], after[1]), pair.families)
-    return _claim(
-        "checking_grows",
-        pair,
-        change,
-        "difference",
-        f"{share(change.before)} → {share(change.after)} of thoughts check",
-    )
+    """The share of thoughts with a check in them (not of completions: many have no thought before training).
+
+    Measured where an answer can be held against a target (countdown), when that was asked. Elsewhere a check can only
+    do the work twice, which a model that has become careful drops again; the statement gives both figures.
+    """
+    asked = {problem.task for problem, _ in pair.problems}
+    tasks = tuple(sorted(asked & set(CHECKABLE))) or tuple(sorted(asked))
+    change, overall = _checking(pair, tasks), _checking(pair, tuple(asked))
+    said = f"{share(change.before)} → {share(change.after)} of thoughts on {', '.join(tasks)} check"
+    if set(tasks) != asked:
+        said += f"; {share(overall.before)} → {share(overall.after)} on all tasks"
+    return _claim("checking_grows", pair, change, "difference", said, tasks)
+
+
+def _checking(pair: Pair, tasks: Sequence[str]) -> Change:
+    chosen = [(before, after) for before, after in pair.problems if before.task in tasks]
+    before, after = (tuple(zip(*(side.checking for side in sides), strict=True)) for sides in zip(*chosen, strict=True))
+    families = [problem.family for problem, _ in chosen]
+    return share_difference((before[0], before[1]), (after[0], after[1]), families)
 
 
 def majority_helps(pair: Pair, vote_tasks: Sequence[str] = ()) -> Claim:
