@@ -30,7 +30,7 @@ CURVES = (
     ("reward", "Reward", False, None),
     ("pass_rate", "Right answers (pass@1)", True, "pass"),
     ("thinking_tokens", "Thinking tokens", False, "thinking"),
-    ("checks", "Chains that check", True, "checks"),
+    ("checks", "Chains that check (all tasks)", True, "checks"),
     ("entropy", "Entropy of the next token (nats)", False, None),
     ("truncated", "Cut off at the token limit", True, "truncated"),
 )
@@ -38,7 +38,7 @@ SMOOTH = 5
 MEASURES = {
     "zero_improves": "share of attempts that are right (pass@1)",
     "thinking_grows": "tokens of thought in an attempt, on average",
-    "checking_grows": "share of thoughts with a check in them",
+    "checking_grows": "share of thoughts with a check in them, where an answer can be held against a target",
 }
 LABELS = {"majority_helps": ("one try", "the vote"), "pass_at_k_limit": ("base", "trained")}
 SETTINGS = (

@@ -45,9 +45,9 @@ def summary(pair: Pair, claims: Mapping[str, Claim], steps: int) -> str:
         said.append(f"Its thinking {verb} {values}.")
     if checking.before is not None:
         verb = "rose from" if checking.holds else "did not clearly rise:"
-        said.append(
-            f"The share of thoughts that check their work {verb} {share(checking.before)} to {share(checking.after)}."
-        )
+        where = f" on {', '.join(checking.tasks)}" if checking.tasks else ""
+        change = f"{share(checking.before)} to {share(checking.after)}"
+        said.append(f"The share of thoughts{where} that check their work {verb} {change}.")
     return " ".join(said)
 
 
