@@ -132,7 +132,7 @@ class ThoughtParser:
             self._outside(text[position : match.start()])
             self._tag(match.group(), offset + match.start(), offset + match.end())
             position = match.end()
-        partial = self._partial.search(text, position)
+        partial = self._partial.search(text, max(position, len(text) - max(map(len, self.tags.all))))
         cut = partial.start() if partial else len(text)
         self._outside(text[position:cut])
         self._tail = text[cut:]
@@ -173,7 +173,7 @@ class ThoughtParser:
     def _parts(self) -> Parts:
         text = "".join(self._pieces)
         thinking, answer = self._span(self._thought), self._span(self._answer)
-        if thinking and answer and answer.start < thinking.end:
+        if thinking is not None and answer is not None and answer.start < thinking.end:
             answer = Span(thinking.end, max(thinking.end, answer.end))
         closed = len(self._thought) == 2
         answered = bool(self._answer) and (len(self._answer) == 2 or self.tags.answer_open is None)
@@ -182,8 +182,8 @@ class ThoughtParser:
             answer,
             closed,
             self._clean and closed and answered,
-            text[slice(*self._whole(self._thought))] if thinking else None,
-            text[slice(*self._whole(self._answer))] if answer else None,
+            text[slice(*self._whole(self._thought))] if self._thought else None,
+            text[slice(*self._whole(self._answer))] if self._answer else None,
             answered,
         )
 
