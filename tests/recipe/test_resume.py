@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,12 +60,10 @@ def start(recipe: Path, out: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def finish(recipe: Path, out: Path) -> float:
-    began = time.monotonic()
+def finish(recipe: Path, out: Path) -> None:
     process = start(recipe, out)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
-    return time.monotonic() - began
 
 
 def state(out: Path) -> dict[str, object]:
@@ -83,15 +82,16 @@ def state(out: Path) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, float]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("undisturbed")
     recipe = folder / "small.toml"
     recipe.write_text(RECIPE)
-    return recipe, folder / "run", finish(recipe, folder / "run")
+    finish(recipe, folder / "run")
+    return recipe, folder / "run"
 
 
-def test_an_undisturbed_run_records_every_step_once(undisturbed: tuple[Path, Path, float]) -> None:
-    _, out, _ = undisturbed
+def test_an_undisturbed_run_records_every_step_once(undisturbed: tuple[Path, Path]) -> None:
+    _, out = undisturbed
     run = Run(out)
     assert [row["step"] for row in run.stage("zero").metrics()] == list(range(6))
     assert run.stage("zero").rollout_steps() == list(range(6))
@@ -100,41 +100,53 @@ def test_an_undisturbed_run_records_every_step_once(undisturbed: tuple[Path, Pat
     assert len(samples) == len(set(samples)) == 24 * 4
 
 
-def killed_and_resumed(undisturbed: tuple[Path, Path, float], out: Path, moments: list[float]) -> None:
-    recipe, reference, seconds = undisturbed
-    killed = 0
-    for moment in moments:
+def killed_and_resumed(undisturbed: tuple[Path, Path], out: Path, moments: list[tuple[str, int, float]]) -> None:
+    """Kill at each moment (stage, rows it has recorded, seconds after that), then let the run end."""
+    recipe, reference = undisturbed
+    for stage, rows, pause in moments:
         process = start(recipe, out)
-        time.sleep(moment * seconds)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            killed += 1
+        wait_for(process, lambda stage=stage, rows=rows: recorded(out, stage) >= rows)
+        time.sleep(pause)
+        process.send_signal(signal.SIGKILL)
         process.communicate()
-    assert killed, "no run lived long enough to be killed"
+        assert process.returncode == -signal.SIGKILL, "the run ended before it was killed"
     finish(recipe, out)
     assert state(out) == state(reference)
 
 
+def recorded(out: Path, stage: str) -> int:
+    directory = Run(out).stage(stage)
+    return len(directory.rollout_steps()) if stage == "after" else len(directory.metrics())
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.poll() is None, "the run ended too early"
+
+
 @pytest.mark.timeout(300)
-def test_killed_once_and_resumed(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
-    killed_and_resumed(undisturbed, tmp_path / "run", [0.75])
+def test_killed_once_and_resumed(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    killed_and_resumed(undisturbed, tmp_path / "run", [("zero", 3, 0.0)])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_killed_five_times_at_random_and_resumed(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
+def test_killed_five_times_at_random_and_resumed(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
     rng = random.Random(7)
-    killed_and_resumed(undisturbed, tmp_path / "run", [0.4 + 0.55 * rng.random() for _ in range(5)])
+    base = sorted(rng.sample(range(1, 15), 2))
+    moments = [("base", row, 0.05 * rng.random()) for row in base]
+    moments += [("zero", row, 0.1 * rng.random()) for row in (1, 3)] + [("after", 2, 0.02 * rng.random())]
+    killed_and_resumed(undisturbed, tmp_path / "run", moments)
 
 
 @pytest.mark.timeout(300)
-def test_interrupt_saves_and_the_same_command_resumes(undisturbed: tuple[Path, Path, float], tmp_path: Path) -> None:
-    recipe, reference, _ = undisturbed
+def test_interrupt_saves_and_the_same_command_resumes(undisturbed: tuple[Path, Path], tmp_path: Path) -> None:
+    recipe, reference = undisturbed
     out = tmp_path / "run"
     process = start(recipe, out)
-    deadline = time.monotonic() + 120
-    while not Run(out).stage("zero").metrics() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(process, lambda: recorded(out, "zero") > 0)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130

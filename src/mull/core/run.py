@@ -157,9 +157,16 @@ class StageDir:
         return sorted(int(path.name[5:]) for path in (self.path / "checkpoints").glob("step-*") if path.is_dir())
 
     def clean(self) -> None:
-        """Remove what a killed process left half-written."""
+        """Remove what a killed process left half-written; a directory it was about to replace comes back."""
         for folder in (self.path, self.path / "rollouts", self.path / "checkpoints"):
-            for left in [*folder.glob(".*.part"), *folder.glob(".*.old")] if folder.is_dir() else []:
+            if not folder.is_dir():
+                continue
+            for aside in folder.glob(".*.old"):
+                for kept in aside.iterdir():
+                    if not (folder / kept.name).exists():
+                        kept.rename(folder / kept.name)
+                shutil.rmtree(aside)
+            for left in folder.glob(".*.part"):
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def reset(self) -> None:

@@ -26,11 +26,9 @@ def final_answer(text: str) -> str | None:
     if "####" in text:
         found = _HASHES.findall(text)
         return found[-1].strip() or None
-    last = None
-    for last in _PHRASE.finditer(text):
-        pass
-    if last is not None:
-        return _SENTENCE_END.split(text[last.end() :], maxsplit=1)[0].strip() or None
+    phrases = list(_PHRASE.finditer(text))
+    if phrases:
+        return _SENTENCE_END.split(text[phrases[-1].end() :], maxsplit=1)[0].strip() or None
     return text.strip() or None
 
 
@@ -41,11 +39,10 @@ def last_box(text: str) -> str | None:
 
 def _last_box(text: str) -> str:
     """Of nested boxes (`\\boxed{\\boxed{42}}`) the inner one, which starts last."""
-    last = None
-    for last in _BOX.finditer(text):
-        pass
-    if last is None:
+    boxes = list(_BOX.finditer(text))
+    if not boxes:
         return ""
+    last = boxes[-1]
     if last[1] is None:
         return (last[2] or "").rstrip(".,;").strip()
     depth, start = 1, last.end()
