@@ -32,20 +32,19 @@ from mull.model.head import hidden_states, lm_head
 
 @contextmanager
 def decoding(model: torch.nn.Module) -> Iterator[None]:
-    """Eval mode with gradient checkpointing off, both as before afterwards."""
+    """Eval mode with gradient checkpointing off; afterwards every module is as it was."""
     checkpointed = [m for m in model.modules() if getattr(m, "gradient_checkpointing", False)]
-    training = model.training
+    training = [m for m in model.modules() if m.training]
     for module in checkpointed:
         module.gradient_checkpointing = False  # type: ignore[assignment]
-    if training:
-        model.eval()
+    model.eval()
     try:
         yield
     finally:
         for module in checkpointed:
             module.gradient_checkpointing = True  # type: ignore[assignment]
-        if training:
-            model.train()
+        for module in training:
+            module.training = True
 
 
 class LocalEngine:
@@ -75,7 +74,9 @@ class LocalEngine:
         """All samples of every request, in order.
 
         Raises:
-            UserError: an empty prompt, one that does not fit with its completion, or two requests of one id.
+            UserError: an empty prompt, one with an unknown token id, one that does not fit with its completion,
+                no sample wanted, or two requests of one id.
+            ValueError: a controller forces a token id that the model does not have.
         """
         found: list[list[Completion]] = [[] for _ in requests]
         for finished in self.stream(requests):
@@ -87,6 +88,7 @@ class LocalEngine:
 
         Raises:
             UserError: as `generate`, or the engine is already streaming.
+            ValueError: as `generate`.
         """
         self._check(requests)
         self._busy = True
@@ -98,8 +100,9 @@ class LocalEngine:
             self._cancelled.clear()
 
     def cancel(self, request_id: str) -> None:
-        """End a request's samples at their next token; they come back as cancelled."""
-        self._cancelled.add(request_id)
+        """End a request's samples at their next token; they come back as cancelled. Nothing while none is in flight."""
+        if self._busy:
+            self._cancelled.add(request_id)
 
     def load_weights(self, weights: Mapping[str, Tensor], version: int) -> None:
         """Count the version up. The learner here changes the very tensors that decoding reads; nothing is copied.
@@ -117,9 +120,15 @@ class LocalEngine:
         if len({request.id for request in requests}) != len(requests):
             raise UserError("two requests have the same id: ids fix the random numbers and must differ")
         limit = getattr(self.model.config, "max_position_embeddings", None)
+        vocabulary = self.model.get_input_embeddings().weight.shape[0]
         for request in requests:
             if not request.prompt_ids:
                 raise UserError(f"request {request.id}: the prompt has no token")
+            if min(request.prompt_ids) < 0 or max(request.prompt_ids) >= vocabulary:
+                raise UserError(
+                    f"request {request.id}: the prompt has a token id outside the model's {vocabulary}: "
+                    "the tokenizer is not this model's"
+                )
             if request.n < 1:
                 raise UserError(f"request {request.id}: n must be 1 or more, not {request.n}")
             needed = len(request.prompt_ids) + request.sampling.max_tokens
@@ -194,6 +203,8 @@ class _Batch:
             count = int(self.rows.ints[row, Rows.COUNT])
             token = sample.controller.next(self.rows.tokens[row, :count].tolist())
             if token is not None:
+                if not 0 <= token < self.rows.vocabulary:
+                    raise ValueError(f"request {sample.request.id}: its controller forces {token}, which is no token")
                 tokens_B[row], logprobs_B[row] = token, 0.0
                 self.rows.forced[row].add(count)
 
@@ -214,7 +225,7 @@ class _Batch:
         return tokens_B[: self.rows.live]
 
     def _drop_cancelled(self) -> list[tuple[int, Completion]]:
-        gone = self.engine._cancelled
+        gone, self.engine._cancelled = self.engine._cancelled, set()
         done = [
             (s.index, s.completion([], [], FinishReason.CANCELLED, self.engine.version, set()))
             for s in self.waiting

@@ -6,7 +6,8 @@ with one copy of the weights serves both. Registering a function without an entr
 drop masks; ours is there and builds none, because every context masks by construction.
 
 Legend: T tokens of a stream, S segments, L longest of a block, H heads, D head width.
-Left out on purpose: soft-capped scores, attention sinks and position biases, which are refused by name.
+Left out on purpose: soft-capped scores, attention sinks and position biases, which are refused by name; dropout of
+scores, because sampling and learning must see one policy.
 """
 
 from __future__ import annotations
