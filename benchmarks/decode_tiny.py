@@ -1,6 +1,6 @@
 """Tokens per second of the local engine beside transformers' `generate`, on the embedded world's shape of model.
 
-    python benchmarks/decode_tiny.py [--slots 256] [--prompts 64] [--group 16] [--tokens 100] [--threads 1] [--repeats 3]
+    python benchmarks/decode_tiny.py [--slots 256] [--prompts 64] [--group 16] [--tokens 100] [--threads 1]
 
 Same random weights, same prompts, same wanted lengths (geometric, capped at twice their mean, fixed seed). Only useful
 tokens count: `generate` decodes a batch of `slots` rows until its longest row is done, and what it writes past a row's
@@ -93,7 +93,14 @@ def timed(run: Callable[[], int]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    for name, default in (("slots", 256), ("prompts", 64), ("group", 16), ("tokens", 100), ("threads", 1), ("repeats", 3)):
+    for name, default in (
+        ("slots", 256),
+        ("prompts", 64),
+        ("group", 16),
+        ("tokens", 100),
+        ("threads", 1),
+        ("repeats", 3),
+    ):
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--only", choices=["mull", "transformers"])
     parser.add_argument("--json", action="store_true")

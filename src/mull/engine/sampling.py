@@ -73,9 +73,8 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, rows: RowSettings, tempered: bool
     greedy_B = rows.temperature == 0
     if tempered:
         # Less the maximum first: a tiny temperature would lift a finite logit to infinity, and infinities to nan.
-        logits_BV = (logits_BV - logits_BV.amax(-1, keepdim=True)) / torch.where(greedy_B, 1.0, rows.temperature)[
-            :, None
-        ]
+        divisor_B = torch.where(greedy_B, 1.0, rows.temperature)
+        logits_BV = (logits_BV - logits_BV.amax(-1, keepdim=True)) / divisor_B[:, None]
     logprobs_BV = torch.log_softmax(logits_BV, -1)
     probs_BV = logprobs_BV.exp()
     if truncated:
