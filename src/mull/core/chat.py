@@ -1,14 +1,17 @@
 """Messages to tokens and tokens to parts: the only place that knows templates.
 
 A model's own chat template is used where it has one; a base model gets R1-Zero's. What a user typed never becomes a
-control token: its text is encoded with special tokens taken apart. Tokens become text again piece by piece, one piece
-an id, so that spans found in the text are spans of tokens. Imports no torch; the tokenizer is handed in.
+control token: control strings in it are put aside while the template is rendered, and encoded as plain text. Tokens
+become text again piece by piece, one piece an id, so that spans found in the text are spans of tokens. Imports no
+torch; the tokenizer is handed in.
 
 R1-Zero's template: DeepSeek-R1 (arXiv 2501.12948), table 1. Left out on purpose: tool calls and images.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,7 +26,9 @@ R1_ZERO_TEMPLATE = (
     "reasoning process here </think> <answer> answer here </answer>.\nUser: {prompt}\nAssistant:"
 )
 END_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|endoftext|>", "<|end_of_sentence|>")
-_MARK = "\ue000{}\ue001"  # stands for a message's content while a template is rendered; private use, no tokenizer's own
+_OPEN, _CLOSE = "\ue000", "\ue001"  # around the number of a string put aside; private use, no tokenizer's own
+_ASIDE = re.compile(f"{_OPEN}([0-9]+){_CLOSE}")
+_LONGEST = 8  # tokens that may wait for the rest of a character
 
 
 class Chat:
@@ -47,29 +52,51 @@ class Chat:
         self.tags = tags
         self._template = template if template is not None or tokenizer.chat_template else R1_ZERO_TEMPLATE
         self.stop_ids = self._stop_ids(extra_stop_ids)
-        self._silent = set(tokenizer.all_special_ids) | self.stop_ids
-        self._silent -= {tokenizer.convert_tokens_to_ids(tag) for tag in tags.all}
+        added, vocabulary = tokenizer.added_tokens_decoder, tokenizer.get_vocab()
+        self._silent = {*tokenizer.all_special_ids, *self.stop_ids, *(i for i, t in added.items() if t.special)}
+        self._silent -= {vocabulary[tag] for tag in tags.all if tag in vocabulary}
+        # Some models mark `<think>` or `<|User|>` as ordinary added tokens; runs of spaces are the only harmless ones.
+        self._controls = {t.content for t in added.values() if not t.content.isspace()}
+        self._controls |= {*tokenizer.all_special_tokens, *(vocabulary.keys() & {*tags.all, *END_OF_TURN})}
+        longest_first = sorted(self._controls | {_OPEN}, key=len, reverse=True)
+        self._typed = re.compile("|".join(map(re.escape, longest_first)))
+        self._own_turns = re.compile("|".join(re.escape(c) for c in longest_first if c not in tags.all))
         self._words = self._is_word_level()
+        self._bare = None if self._words else self._without_added_tokens()
+        self._lead = self._leading_ids()
         self._pieces: dict[int, str] = {}
         self.prefilled = self._rendered([Message("user", "?")]).rstrip().endswith(tags.think_open)
 
     def encode(self, messages: Sequence[Message]) -> tuple[int, ...]:
         """The prompt's ids, ready for the first token of the answer.
 
+        The template sees the contents themselves, so that it may trim them or drop earlier thoughts; only control
+        strings are put aside. Thoughts of earlier assistant turns keep their tags.
+
         Raises:
-            UserError: no message, or the last one is not the user's.
+            UserError: no message, the last one is not the user's, or a word that a word-level model does not have.
         """
         if not messages or messages[-1].role != "user":
             raise UserError("a prompt ends with a user message")
-        marked = [Message(m.role, _MARK.format(i)) for i, m in enumerate(messages)]
-        text, ids = self._rendered(marked), []
-        for i, message in enumerate(messages):
-            before, mark, after = text.partition(_MARK.format(i))
-            if not mark:  # a template may drop a turn (thoughts of earlier turns, say)
-                continue
-            ids += self._control(before) + self._plain(message.content)
-            text = after
-        return tuple(ids + self._control(text))
+        aside: list[str] = []
+        ids = list(self._lead)
+        parts = _ASIDE.split(self._rendered([self._defused(message, aside) for message in messages]))
+        for number, part in enumerate(parts):  # text, number, text, number, …, text
+            ids += self._plain(aside[int(part)]) if number % 2 else self._control(part)
+        return tuple(ids)
+
+    def _defused(self, message: Message, aside: list[str]) -> Message:
+        """The message with its control strings replaced by numbers into `aside`."""
+        if self._words:
+            self._check_words(message.content)
+            return message
+
+        def put_aside(found: re.Match[str]) -> str:
+            aside.append(found.group())
+            return f"{_OPEN}{len(aside) - 1}{_CLOSE}"
+
+        pattern = self._own_turns if message.role == "assistant" else self._typed
+        return Message(message.role, pattern.sub(put_aside, message.content))
 
     def decode_pieces(self, token_ids: Sequence[int]) -> list[str]:
         """One text a token; together they are the decoded text. Stop and other special tokens are "".
@@ -84,8 +111,9 @@ class Chat:
                 for token in token_ids:
                     known[token] = "" if token in self._silent else " " + self.tokenizer.convert_ids_to_tokens(token)
                 pieces = [known[token] for token in token_ids]
-            if pieces and pieces[0].startswith(" "):
-                pieces[0] = pieces[0][1:]
+            first = next((i for i, piece in enumerate(pieces) if piece), None)
+            if first is not None:
+                pieces[first] = pieces[first][1:]
             return pieces
         return self._bpe_pieces(token_ids)
 
@@ -105,16 +133,33 @@ class Chat:
         return self.tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
 
     def _plain(self, text: str) -> list[int]:
-        """Ids of text that somebody typed, in which no special token is meant."""
-        if not self._words:
-            if not text:
-                return []
-            return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
-        controls = {*self.tokenizer.all_special_tokens, *self.tags.all}
-        unknown = [word for word in text.split() if word in controls or word not in self.tokenizer.get_vocab()]
-        if unknown:
-            raise UserError(f"{unknown[0]!r} is no word of this model's vocabulary")
-        return self.tokenizer.convert_tokens_to_ids(text.split())
+        """Ids of a control string that somebody typed: ordinary text."""
+        if self._bare is not None:
+            return self._bare.encode(text, add_special_tokens=False).ids
+        return self.tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+
+    def _without_added_tokens(self) -> Any:
+        """The same tokenizer knowing no added token; None for one that is not a fast tokenizer.
+
+        `split_special_tokens` is not enough: it leaves added tokens that are not marked special whole.
+        """
+        backend = getattr(self.tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            return None
+        return type(backend).from_str(json.dumps({**json.loads(backend.to_str()), "added_tokens": []}))
+
+    def _leading_ids(self) -> list[int]:
+        """The beginning-of-sequence token, where the tokenizer puts one and the plain template cannot."""
+        bos = self.tokenizer.bos_token_id
+        if self._template is None or bos is None:
+            return []
+        return [bos] if self.tokenizer("a")["input_ids"][:1] == [bos] else []
+
+    def _check_words(self, text: str) -> None:
+        vocabulary = self.tokenizer.get_vocab()
+        for word in text.split():
+            if word in self._controls or word not in vocabulary:
+                raise UserError(f"{word!r} is no word of this model's vocabulary")
 
     def _stop_ids(self, extra: Iterable[int]) -> frozenset[int]:
         found = {int(i) for i in extra}
@@ -131,22 +176,30 @@ class Chat:
         return backend is not None and type(backend.model).__name__ == "WordLevel"
 
     def _bpe_pieces(self, token_ids: Sequence[int]) -> list[str]:
-        pieces: list[str] = []
+        pieces = [""] * len(token_ids)
         waiting: list[int] = []
-        for token in token_ids:
+        last = 0  # the position of the last token in `waiting`
+        for position, token in enumerate(token_ids):
             if token in self._silent:
-                pieces.append("")
                 continue
             waiting.append(token)
+            last = position
             text = self._decode(waiting)
-            if text.endswith("\ufffd") and len(waiting) < 8:  # the first bytes of a longer character
-                pieces.append("")
-                continue
-            pieces.append(text)
-            waiting = []
+            if not text.endswith("\ufffd"):
+                pieces[position], waiting = text, []
+            elif len(waiting) >= _LONGEST:
+                pieces[position], waiting = self._settled(waiting, text)
         if waiting:
-            pieces[-1] = self._decode(waiting)
+            pieces[last] += self._decode(waiting)
         return pieces
+
+    def _settled(self, waiting: list[int], text: str) -> tuple[str, list[int]]:
+        """What is certain of a run of broken bytes, and the tokens that may still begin a character."""
+        for cut in range(len(waiting) - 3, 0, -1):
+            before, after = self._decode(waiting[:cut]), waiting[cut:]
+            if before + self._decode(after) == text:  # no character lies across the cut
+                return before, after
+        return text, []
 
     def _decode(self, ids: list[int]) -> str:
         """Text of some ids in the middle of a text (a tokenizer may drop a leading space at its beginning)."""

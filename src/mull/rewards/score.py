@@ -15,7 +15,7 @@ from pydantic import Field
 
 from mull.core.chat import Chat
 from mull.core.config import Config
-from mull.core.thinking import Parts
+from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.verify.registry import verify
 
@@ -29,7 +29,7 @@ class RewardConfig(Config):
     accuracy: float = Field(default=1.0, gt=0, description="for a correct answer")
     format: Literal["gate", "additive", "free"] = "gate"
     """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero).
-    "free": no tags are needed; without an answer part the final answer is looked for in the whole text."""
+    "free": no tags are needed; without an answer part the final answer is looked for after the thought."""
     format_weight: float = Field(default=1.0, ge=0, description='with format = "additive": what good form earns')
     overlong_buffer: int = Field(
         default=0, ge=0, description="tokens before the limit over which the penalty rises; 0: none"
@@ -63,8 +63,11 @@ def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) ->
     if config.format == "gate" and not parts.well_formed:
         reason = "not well formed: one closed thought, then one closed answer"
         return Verdict(VerdictKind.NO_ANSWER, reason, method="format")
-    if config.format == "free" and parts.thinking is None and parts.answer is None:
-        return verify(problem, text)
+    if config.format == "free" and parts.answer is None:
+        if parts.thinking is None:
+            return verify(problem, text)
+        if parts.closed:  # what follows the thought; the thought itself is never read
+            return verify(problem, text.partition(f"{parts.thinking_text}{THINK_CLOSE}")[2])
     return verify(problem, parts.answer_text if parts.answer_closed else None)
 
 

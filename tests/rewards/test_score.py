@@ -1,0 +1,85 @@
+"""What a completion earns, from its text to the sum of its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mull.core.config import parse_config
+from mull.core.errors import UserError
+from mull.core.thinking import R1_ZERO_TAGS, split_completion
+from mull.core.types import Completion, FinishReason, Message, Problem, Scored, Verdict, VerdictKind
+from mull.rewards import score as module
+from mull.rewards.score import RewardConfig, score
+
+PROBLEM = Problem("p", (Message("user", "3 5 8 make 4"),), "number", {"answer": "42"})
+RIGHT = "<think>a</think><answer>42</answer>"
+WRONG = "<think>a</think><answer>41</answer>"
+
+
+def scored(text: str, tokens: int = 10, limit: int = 100, **config: Any) -> Scored:
+    completion = Completion((1,), (5,) * tokens, (0.0,) * tokens, FinishReason.STOP, text=text)
+    return score(PROBLEM, completion, split_completion([text], R1_ZERO_TAGS), RewardConfig(**config), limit)
+
+
+@pytest.mark.parametrize(
+    ("text", "gate", "additive", "kind"),
+    [
+        (RIGHT, 1.0, 2.0, "correct"),
+        (WRONG, 0.0, 1.0, "wrong"),
+        ("<think>a</think> so <answer>42</answer>", 0.0, 1.0, "no_answer"),  # right, but not well formed
+        ("<think>a<answer>42</answer>", 0.0, 0.0, "no_answer"),
+        ("<answer>42</answer>", 0.0, 1.0, "no_answer"),
+        ("<think>a</think><answer>42", 0.0, 0.0, "no_answer"),  # never closed: no answer, however right
+        ("<think>a</think><answer> </answer>", 0.0, 1.0, "no_answer"),
+        ("42", 0.0, 0.0, "no_answer"),
+    ],
+)
+def test_gate_and_additive(text: str, gate: float, additive: float, kind: str) -> None:
+    gated, added = scored(text), scored(text, format="additive")
+    assert gated.reward == gate and gated.verdict.kind == kind and gated.parts == {"accuracy": gate}
+    assert added.reward == additive and set(added.parts) == {"accuracy", "format"}
+    assert sum(added.parts.values()) == added.reward
+
+
+@pytest.mark.parametrize(
+    ("text", "reward"),
+    [
+        ("42", 1.0),
+        ("The answer is 42.", 1.0),
+        ("<think>41</think> The answer is 42.", 1.0),
+        ("<think>42</think> The answer is 41.", 0.0),
+        ("<think>The answer is 42", 0.0),  # a thought that never ends has no answer after it
+        (RIGHT, 1.0),
+        ("<answer>42", 0.0),
+    ],
+)
+def test_free_form_reads_what_follows_the_thought(text: str, reward: float) -> None:
+    assert scored(text, format="free").reward == reward
+
+
+@pytest.mark.parametrize(("tokens", "penalty"), [(1, 0), (80, 0), (81, -0.05), (90, -0.5), (100, -1), (120, -1)])
+def test_overlong_penalty_rises_over_the_buffer(tokens: int, penalty: float) -> None:
+    """DAPO (2503.14476) equation 13, with limit 100 and buffer 20."""
+    found = scored(RIGHT, tokens, overlong_buffer=20)
+    assert found.parts["overlong"] == pytest.approx(penalty)
+    assert found.reward == pytest.approx(1 + penalty)
+    assert scored(RIGHT, tokens, overlong_buffer=20, overlong_penalty=0.5).reward == pytest.approx(1 + penalty / 2)
+    assert "overlong" not in scored(RIGHT, tokens).parts
+
+
+@pytest.mark.parametrize("kind", list(VerdictKind))
+def test_only_failed_checks_are_left_out(kind: VerdictKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "verify", lambda problem, text: Verdict(kind, "because"))
+    failed = kind in (VerdictKind.TIMEOUT, VerdictKind.ERROR)
+    assert scored(RIGHT).excluded == (f"{kind}: because" if failed else "")
+    assert scored(RIGHT, inconclusive="wrong").excluded == ""
+    assert scored(RIGHT).reward == (kind is VerdictKind.CORRECT)
+
+
+def test_a_reward_that_cannot_pay_is_refused() -> None:
+    with pytest.raises(UserError, match=r"reward\.accuracy: .*greater than 0"):
+        parse_config(RewardConfig, {"accuracy": 0}, "reward")
+    with pytest.raises(UserError, match=r"reward\.format: .*'gate', 'additive' or 'free'"):
+        parse_config(RewardConfig, {"format": "gated"}, "reward")
