@@ -79,7 +79,7 @@ def test_world_prompt_and_parts() -> None:
     chat = world()
     words = vocabulary()
     assert [words[i] for i in chat.encode(user("3 5 8 make 4"))] == [BOS, "3", "5", "8", "make", "4"]
-    ids = [words.index(w) for w in "<think> 3 5 + 8 so </think> <answer> 3 5 + </answer> <eos>".split()]
+    ids = chat.tokenizer("<think> 3 5 + 8 so </think> <answer> 3 5 + </answer> <eos>")["input_ids"]
     text, parts = chat.parse((1,), ids)
     assert text == "<think> 3 5 + 8 so </think> <answer> 3 5 + </answer>"
     assert parts.well_formed and not chat.prefilled
@@ -209,10 +209,9 @@ def test_pieces_of_any_ids_join_to_the_decoded_text(ids: list[int]) -> None:
 def test_broken_bytes_never_break_the_characters_after_them(before: str, middle: list[int], after: str) -> None:
     chat = chatml()
     alphabet = [chat.tokenizer.convert_tokens_to_ids(bytes_to_letter(b)) for b in range(256)]
-    ids = [alphabet[b] for b in before.encode() + bytes(middle) + after.encode()]  # one byte a token
-    assert "".join(chat.decode_pieces(ids)) == (before.encode() + bytes(middle) + after.encode()).decode(
-        errors="replace"
-    )
+    every = before.encode() + bytes(middle) + after.encode()
+    pieces = chat.decode_pieces([alphabet[byte] for byte in every])  # one byte a token
+    assert "".join(pieces) == every.decode(errors="replace")
 
 
 @cache

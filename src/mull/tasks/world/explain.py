@@ -57,12 +57,13 @@ def explain(task: str, prompt: str, text: str) -> Explanation:
     words = prompt.split()
     countdown = task == "countdown_mod"
     target = words[-1] if countdown else None
+    operations = sum(word.isdigit() for word in words) - (2 if countdown else 1)
     lines: list[Line] = []
     for part, tag in _parts(text):
         if tag == ANSWER:
             lines.append(_answer(part, countdown))
         elif tag == THINK and part:
-            lines += _thought(part, target)
+            lines += _thought(part, target, operations)
         elif part:
             lines.append(Line(f"writes outside its thought and answer: {' '.join(part)}", "broken"))
     if THINK in text and END_THINK not in text:
@@ -109,31 +110,34 @@ def _nested(words: list[str]) -> str:
     return shown
 
 
-def _thought(words: list[str], target: str | None) -> list[Line]:
+def _thought(words: list[str], target: str | None, operations: int) -> list[Line]:
     """Attempts end at a verdict; within one, a value and then `number operator value` as often as it was written."""
     lines: list[Line] = []
     run: list[str] = []
     for word in words:
         if word in _VERDICTS:
-            lines += _run(run, target, checked=True)
+            lines += _run(run, target, operations)
             lines.append(Line("so: " + ("yes, that is it" if _VERDICTS[word] == "yes" else "no"), "verdict"))
             run = []
         elif word in _AGAIN:
-            lines += _run(run, target, checked=False)
+            lines += _run(run, target)
             lines.append(Line("computes it again, to check", "check"))
             run = []
         elif word not in _SO:
             run.append(word)
-    return lines + _run(run, target, checked=False)
+    return lines + _run(run, target)
 
 
-def _run(words: list[str], target: str | None, checked: bool) -> list[Line]:
+def _run(words: list[str], target: str | None, operations: int | None = None) -> list[Line]:
+    """One run of steps. Before a verdict, a difference beyond the problem's `operations` is a check."""
     if not words:
         return []
     if not re.fullmatch(r"\d+( \d+ [-+*] \d+)+", " ".join(words)):
         return [Line(f"loses the thread: {' '.join(words)}", "broken")]
     steps = [(words[i - 1], words[i + 1], words[i], words[i + 2]) for i in range(1, len(words), 3)]
-    checks = checked and (len(steps) > 2 if target else len(steps) > 1)
+    last = steps[-1]
+    checks = operations is not None and len(steps) > max(1, operations) and last[1] == "-"
+    checks = checks and target in (None, last[2])
     body = steps[:-1] if checks else steps
     if target is None:
         lines = [Line(_step(*step), "step") for step in body]
@@ -142,9 +146,8 @@ def _run(words: list[str], target: str | None, checked: bool) -> list[Line]:
         slips = [_step(*step) for step in body if _slipped(*step)]
         lines = [Line(f"tries {formula} = {body[-1][3]}{' (slip: ' + slips[0] + ')' if slips else ''}", "try")]
     if checks:
-        left, _, right, result = steps[-1]
-        outcome = "no difference" if result == "0" else "not the same"
-        lines.append(Line(f"checks: {left} − {right} = {result}, {outcome}", "check"))
+        outcome = "no difference" if last[3] == "0" else "not the same"
+        lines.append(Line(f"checks: {_step(*last)}, {outcome}", "check"))
     return lines
 
 
