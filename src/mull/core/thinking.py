@@ -81,7 +81,7 @@ class Parts:
 
     `thinking` and `answer` are token ranges between the tags; a token that holds a tag's end and text of the part
     counts to the part, and one that holds text of both parts counts to the thought, so that the ranges never overlap.
-    A part that was never closed reaches to the last token with text. The texts are exact to the character, without tags.
+    A part that was never closed reaches to the last token with text. Texts are exact to the character, without tags.
     `closed` says that the thought was closed, `answer_closed` that the answer was (always, where no tag can close it).
     `well_formed`: exactly one thought, closed, then exactly one closed answer, and nothing but whitespace elsewhere.
 

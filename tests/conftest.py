@@ -1,0 +1,28 @@
+"""What many tests need: one thread, and a random Llama so small that it costs nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import settings
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+
+torch.set_num_threads(1)
+settings.register_profile("mull", deadline=None)  # a busy machine is no failure
+settings.load_profile("mull")
+WORDS = ("<pad>", "<bos>", "<eos>", *"0123456789", "+", "-", "=")
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """Words: three control tokens, ten digits, `+`, `-` and `=`."""
+    return word_tokenizer(WORDS, "<pad>", "<bos>", "<eos>")
+
+
+@pytest.fixture
+def tiny_model(tiny_tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Two layers of random weights that attend through mull; a fresh one for every test."""
+    shape = TinyConfig(hidden=16, layers=2, heads=2, kv_heads=1, feed_forward=32)
+    return tiny_llama(shape, tiny_tokenizer, seed=0).eval()
