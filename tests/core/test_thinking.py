@@ -14,8 +14,27 @@ from mull.core.types import Span
 
 ODD_TAGS = Tags("<<T", "T>>", "<A<", ">A>")
 fragments = st.sampled_from(
-    ["<think>", "</think>", "<answer>", "</answer>", "<", "</", ">", "think", "<thin", "answer>", " ", "\n"]
-    + ["x", "4 + 5", "é", "<<T", "T>>", "<A<", ">A>"]
+    [
+        "<think>",
+        "</think>",
+        "<answer>",
+        "</answer>",
+        "<",
+        "</",
+        ">",
+        "think",
+        "<thin",
+        "answer>",
+        " ",
+        "\n",
+        "x",
+        "4 + 5",
+        "é",
+        "<<T",
+        "T>>",
+        "<A<",
+        ">A>",
+    ]
 )
 texts = st.lists(fragments, max_size=14).map("".join)
 usual = st.tuples(texts, texts).map(lambda p: f"<think>{p[0]}</think> <answer>{p[1]}</answer>")

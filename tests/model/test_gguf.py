@@ -49,7 +49,7 @@ def test_quantised_weights_are_those_that_transformers_reads(write_gguf: Any, tm
 
 
 def test_smollm_keeps_every_digit_a_token(write_gguf: Any, tmp_path: Path) -> None:
-    for pre, pieces in (("smollm", ["ĊĊ", "1", "2", "Ġt"]), ("gpt-2", ["ĊĊ", "12", "Ġt"])):
+    for pre, pieces in (("smollm", ["ĊĊ", "1", "2", "Ġt"]), ("gpt-2", ["Ċ", "Ċ", "12", "Ġt"])):
         write_gguf(tmp_path / f"{pre}.gguf", pre=pre)
         convert_gguf(tmp_path / f"{pre}.gguf", tmp_path / pre)
         tokenizer = AutoTokenizer.from_pretrained(tmp_path / pre)
@@ -82,8 +82,11 @@ def test_what_is_no_whole_gguf_file_is_refused_and_leaves_nothing(write_gguf: An
     (tmp_path / "head.gguf").write_bytes(whole[:40])
     (tmp_path / "other.gguf").write_bytes(b"PK\x03\x04")
     for name, part in (
-        ("cut", "cannot be converted"), ("head", "cannot be converted"), ("other", "not a GGUF"), ("no", "cannot be read"),
-    ):  # fmt: skip
+        ("cut", "cannot be converted"),
+        ("head", "cannot be converted"),
+        ("other", "not a GGUF"),
+        ("no", "cannot be read"),
+    ):
         with pytest.raises(UserError, match=part) as caught:
             converted(tmp_path / f"{name}.gguf")
         assert "\n" not in str(caught.value)

@@ -8,6 +8,7 @@ Left out on purpose: writing GGUF, and computing with quantised weights.
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def convert_gguf(path: Path, directory: Path) -> None:
         read: Any = AutoModelForCausalLM.from_pretrained(
             str(path.parent), gguf_file=path.name, dtype=torch.float32, local_files_only=True
         )
-    except (OSError, ValueError, KeyError, IndexError, NotImplementedError) as error:
+    except (OSError, ValueError, KeyError, IndexError, NotImplementedError, struct.error) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise UserError(f"{path}: this GGUF file cannot be converted ({reason})") from None
     _repair_tokenizer(tokenizer, _pre_tokenizer_name(path))
