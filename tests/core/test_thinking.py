@@ -12,30 +12,9 @@ from hypothesis import strategies as st
 from mull.core.thinking import R1_TAGS, R1_ZERO_TAGS, Parts, Phase, Tags, ThoughtParser, split_completion
 from mull.core.types import Span
 
-ODD_TAGS = Tags("<<T", "T>>", "<A<", ">A>")
-fragments = st.sampled_from(
-    [
-        "<think>",
-        "</think>",
-        "<answer>",
-        "</answer>",
-        "<",
-        "</",
-        ">",
-        "think",
-        "<thin",
-        "answer>",
-        " ",
-        "\n",
-        "x",
-        "4 + 5",
-        "é",
-        "<<T",
-        "T>>",
-        "<A<",
-        ">A>",
-    ]
-)
+ODD_TAGS = Tags("{t(", "}u)", "[[v", "]]w")
+SHREDS = "<think> </think> <answer> </answer> < </ > think <thin answer> x é {t( }u) [[v ]]w { [ ] t("
+fragments = st.sampled_from([*SHREDS.split(), " ", "\n", "4 + 5"])
 texts = st.lists(fragments, max_size=14).map("".join)
 usual = st.tuples(texts, texts).map(lambda p: f"<think>{p[0]}</think> <answer>{p[1]}</answer>")
 cuts = st.lists(st.integers(0, 400), max_size=40)
@@ -198,7 +177,7 @@ def test_literal_tag_in_a_plain_answer_is_text() -> None:
     assert parts.answer_text == "use <think> here" and not parts.well_formed
 
 
-@pytest.mark.parametrize("tags", [("", "b"), ("a", "a"), ("<t", "<t>")])
+@pytest.mark.parametrize("tags", [("", "b"), ("a", "a"), ("<t", "<t>"), ("<<t", "t>>")])
 def test_tags_that_cannot_be_told_apart_are_refused(tags: tuple[str, str]) -> None:
     with pytest.raises(ValueError, match="choose tags that differ"):
         Tags(*tags)

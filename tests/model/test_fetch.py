@@ -151,7 +151,7 @@ class Hub:
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A real HTTP server that speaks as much of the hub's protocol as its own client needs."""
-    tokenizer = word_tokenizer(["<pad>", "<bos>", "<eos>", *"abcdefgh"], "<pad>", "<bos>", "<eos>")
+    tokenizer = word_tokenizer(["<pad>", "<bos>", "<eos>", "a", "b"], "<pad>", "<bos>", "<eos>")
     model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), tokenizer, seed=0)
     model.save_pretrained(tmp_path / "repo")
     tokenizer.save_pretrained(tmp_path / "repo")

@@ -36,7 +36,7 @@ class Tags:
     """The strings around the thought and the answer; `answer_open=None` for models that mark only the thought.
 
     Raises:
-        ValueError: a tag is empty or part of another one (it could not be told apart while streaming).
+        ValueError: a tag is empty, part of another one, or ends as one begins (they could not be told apart).
 
     Example: `Tags(answer_open=None)`
     """
@@ -51,14 +51,20 @@ class Tags:
             object.__setattr__(self, "answer_open", None)
             object.__setattr__(self, "answer_close", None)
         for tag in self.all:
-            if not tag or sum(tag in other for other in self.all) > 1:
-                raise ValueError(f"tag {tag!r} is empty or part of another tag: choose tags that differ")
+            if not tag or any(_overlap(tag, other) for other in self.all) or self.all.count(tag) > 1:
+                raise ValueError(f"tag {tag!r} is empty or overlaps another tag: choose tags that differ")
 
     @property
     def all(self) -> tuple[str, ...]:
         """The tags that exist, in the order of a well-formed completion."""
         tags = (self.think_open, self.think_close, self.answer_open, self.answer_close)
         return tuple(tag for tag in tags if tag is not None)
+
+
+def _overlap(tag: str, other: str) -> bool:
+    """Is `tag` inside `other`, or can a text have `other` begin before `tag` has ended?"""
+    inside = tag != other and tag in other
+    return inside or any(tag.endswith(other[:n]) for n in range(1, min(len(tag), len(other))))
 
 
 R1_ZERO_TAGS = Tags()

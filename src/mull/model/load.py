@@ -179,9 +179,10 @@ def _check_config(config: dict[str, Any], source: str) -> None:
 
 def _weights(place: Place, dtype: torch.dtype) -> Any:
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             place.where, dtype=dtype, local_files_only=not place.remote, output_loading_info=True
         )
+        model, info = loaded
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         if isinstance(error, torch.OutOfMemoryError):
             raise

@@ -65,8 +65,9 @@ def check_kind(model: Any, source: str) -> None:
 
 
 def _pass(model: Any, *segments: list[int]) -> tuple[Recorder, Tensor]:
-    device = model.get_input_embeddings().weight.device
-    ids = torch.tensor([[token for segment in segments for token in segment]], device=device)
+    embedding = model.get_input_embeddings().weight
+    device = embedding.device
+    ids = torch.tensor([[token % len(embedding) for segment in segments for token in segment]], device=device)
     lengths = [len(segment) for segment in segments]
     positions = torch.cat([torch.arange(length, device=device) for length in lengths])[None]
     recorder = Recorder(PackedLayout.from_lengths(lengths, device))
