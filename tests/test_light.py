@@ -1,9 +1,10 @@
-"""`mull --help` is quick because nothing heavy is imported before a command needs it."""
+"""What has to be light is: help, the core and the pages are there without torch and its kind."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +29,32 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "mull" in done.stdout
+
+
+def modules(package: str) -> list[str]:
+    """Every module of a package of ours."""
+    folder = Path(__file__).parents[1] / "src" / "mull" / package
+    return [f"mull.{package}.{file.stem}" for file in sorted(folder.glob("*.py")) if file.stem != "__init__"]
+
+
+@pytest.mark.parametrize("package", ["core", "pages", "stats", "cli"])
+def test_a_light_package_is_imported_without_torch(package: str) -> None:
+    names = modules(package)
+    assert names
+    lines = [f"import {name}" for name in names]
+    lines += [
+        "import sys",
+        "heavy = {'torch', 'transformers', 'tokenizers'} & set(sys.modules)",
+        "assert not heavy, heavy",
+    ]
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_page_of_commands_is_what_the_commands_say() -> None:
+    script = Path(__file__).parents[1] / "scripts" / "cli_docs.py"
+    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_module_runs_as_the_command_does() -> None:

@@ -75,11 +75,13 @@ def recipe(folder: Path, text: str) -> Path:
     ("change", "parts"),
     [
         (("steps = 1", "stpes = 1"), ["stages.zero.stpes", "did you mean 'steps'"]),
+        (("max_tokens = 8", "max_tokns = 8"), ["stages.zero.sampling.max_tokns", "did you mean 'max_tokens'"]),
         (("group_size = 2", "group_size = 1"), ["group_size", "2 or more"]),
         (("max_tokens = 8", "max_tokens = 8, top_p = 0.9"), ["top_p", "top_p = 1.0"]),
         (("countdown_mod:train", "countdown_mood:train"), ["countdown_mood", "countdown_mod"]),
         (("countdown_mod:train", "absent.jsonl"), ["absent.jsonl"]),
-        (('init = "base"', 'init = "./absent"'), ["absent"]),
+        (('init = "base"', 'init = "./absent"'), ["stages.zero.init", "absent"]),
+        (('init = "base"', 'init = "zero"'), ["zero", "circle"]),
         (('kind = "rl"', 'kind = "lr"'), ["unknown kind", "rl"]),
         (("steps = 1", "steps = 0"), ["stages.zero.steps"]),
         (("steps = 1", 'algorithm = "grop"'), ["algorithm"]),
@@ -143,8 +145,41 @@ def test_other_mistakes_of_the_command_line(tmp_path: Path) -> None:
     refused(mull("run", path, "--out", tmp_path / "r", "--set", "bas.documents=5"), "bas")
     refused(mull("run", path, "--out", tmp_path / "r", "--until", "bsae"), "did you mean 'base'")
     refused(mull("report", tmp_path / "nowhere"), "nowhere")
-    assert mull("run").returncode == 2
+    refused(mull("run", path, "--out", tmp_path / "r", "--from", "base", "--until", "bsae"), "did you mean 'base'")
+    refused(mull("run", path, "--out", path), "recipe.toml: cannot be written", "--out")
+    refused(mull("run", tmp_path), "cannot be read")
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["run"], ["Missing argument", "mull run --help"]),
+        (["rnu", "x.toml"], ["'rnu'", "'run'", "mull --help"]),
+        (["run", "x.toml", "--utnil", "base"], ["--utnil", "--until"]),
+        (["run", "x.toml", "--out"], ["--out", "requires an argument"]),
+        (["tasks", "countdown", "--n", "many"], ["--n", "integer"]),
+    ],
+)
+def test_a_mistake_in_the_words_of_a_command(words: list[str], parts: list[str]) -> None:
+    refused(mull(*words), *parts)
+
+
+def test_no_words_at_all_are_answered_with_help() -> None:
+    done = mull()
+    assert done.returncode == 0
+    assert done.stdout == mull("--help").stdout
+    assert mull("--version").stdout.startswith("mull ")
+
+
+def test_a_prompt_that_does_not_fit_leaves_what_was_done(tmp_path: Path) -> None:
+    path = recipe(tmp_path, BASE + RL.replace("max_tokens = 8", "max_tokens = 100_000"))
+    refused(mull("run", path, "--out", tmp_path / "run", "--quiet"), "positions", "max_tokens")
+    assert not (tmp_path / "run" / "stages" / "zero").exists()
+    mended = mull("run", path, "--out", tmp_path / "run", "--set", "zero.sampling.max_tokens=8")
+    assert mended.returncode == 0, mended.stderr
+    assert "base     done before" in mended.stderr
+    assert "zero     step 1/1: reward" in mended.stderr
 
 
 def test_a_loss_that_is_no_number_names_the_last_good_checkpoint(tmp_path: Path) -> None:

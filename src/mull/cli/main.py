@@ -1,13 +1,13 @@
 """The `mull` command: its commands, and one place where errors become lines and exit codes.
 
-0: it did what was asked; 2: a mistake in what was given, said in one line; 1: a stage stopped to prevent harm;
-130: stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
+0: it did what was asked; 2: a mistake in what was given, be it a file or the words of a command, said in one line;
+1: a stage stopped to prevent harm; 130: stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,7 +18,6 @@ from mull.core.errors import StageFailed, Stopped, UserError
 app = typer.Typer(
     name="mull",
     help="Train, serve and measure models that think before they answer.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -42,23 +41,35 @@ def options(
     """Options before the command."""
 
 
+# typer carries click's errors under a private name; this one is the base of what its parser raises.
+UsageError = typer.BadParameter.__bases__[0]
+
+
 def main() -> None:
     """Entry point of the console script."""
+    words = sys.argv[1:] or ["--help"]
     try:
-        app()
+        code = app(words, prog_name="mull", standalone_mode=False)
     except UserError as error:
         _leave(str(error), 2)
+    except UsageError as error:
+        _leave(_usage(error), 2)
     except StageFailed as error:
         _leave(str(error), 1)
     except Stopped as error:
         _leave(f"{error}; saved: the same command resumes", 130)
-    except KeyboardInterrupt:
-        _leave("interrupted", 130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    if code == 130:
+        _leave("interrupted; the same command goes on from the last checkpoint", 130)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
-def _leave(message: str, code: int) -> None:
+def _usage(error: Any) -> str:
+    """What is wrong with the words of a command, and where to read how it is written."""
+    message = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see {context.command_path if context else 'mull'} --help"
+
+
+def _leave(message: str, code: int) -> NoReturn:
     print(f"mull: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

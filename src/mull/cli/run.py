@@ -27,26 +27,16 @@ def run(
     """Run a recipe. Finished stages are not run again; an interrupted run goes on where it was."""
     import json as json_lines
 
-    from mull.core.config import apply_overrides, read_toml
-    from mull.core.errors import UserError
+    from mull.core.config import read_toml
 
-    values = read_toml(recipe)
-    stages = values.get("stages")
-    known = stages if isinstance(stages, dict) else {}
-    # STAGE.key is what people write; stages.STAGE.key is where it lives.
-    full = [f"stages.{item}" if item.split(".")[0].strip() in known else item for item in set_ or []]
-    for item in full:
-        parts = item.partition("=")[0].strip().split(".")
-        if parts[0] == "stages" and len(parts) > 1 and parts[1] not in known:
-            raise UserError(f"--set {item}: no stage {parts[1]!r} in {recipe}")
-    values = apply_overrides(values, full)
+    read_toml(recipe)  # a missing file is said at once, before torch is imported
 
     from mull.recipe.execute import run_recipe
-    from mull.recipe.progress import Lines, Quiet
-    from mull.recipe.schema import parse_recipe
+    from mull.recipe.progress import for_stderr
+    from mull.recipe.schema import read_recipe
 
-    parsed = parse_recipe(values, str(recipe))
+    parsed = read_recipe(recipe, set_ or ())
     directory = out or Path("runs") / parsed.name
-    summaries = run_recipe(parsed, directory, Quiet() if quiet else Lines(), from_, until)
+    summaries = run_recipe(parsed, directory, for_stderr(quiet), from_, until)
     if json:
-        print(json_lines.dumps({"run": str(directory), "stages": summaries}))
+        typer.echo(json_lines.dumps({"run": str(directory), "stages": summaries}, ensure_ascii=False))

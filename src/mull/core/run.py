@@ -32,19 +32,27 @@ PACKAGES = ("mull", "torch", "transformers", "numpy", "pyarrow", "tokenizers", "
 
 
 def now() -> str:
-    """The time as an ISO string in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time as an ISO string in UTC; fine enough that stages of a short run keep their order."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Hold the directory for this process; the lock goes with the process, however it ends.
 
+    A directory that was made for this and in which nothing was left is removed again.
+
     Raises:
-        UserError: another process holds it; says which.
+        UserError: another process holds it (says which), or it cannot be made or written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("a+", encoding="utf-8") as file:
+    made = not directory.exists()
+    lock = directory / ".lock"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file = lock.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{directory}: cannot be written ({error.strerror}); choose another place with --out") from None
+    with file:
         try:
             flock(file, LOCK_EX | LOCK_NB)
         except OSError:
@@ -56,7 +64,12 @@ def locked(directory: Path) -> Iterator[None]:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},")
         file.flush()
-        yield
+        try:
+            yield
+        finally:
+            if made and [path.name for path in directory.iterdir()] == [".lock"]:
+                lock.unlink()
+                directory.rmdir()
 
 
 class StageDir:
@@ -210,15 +223,24 @@ class Run:
             raise UserError(f"{self.path}: no run here (run.json is missing); name a directory that mull run has made")
         return json.loads(file.read_text(encoding="utf-8"))
 
-    def begin(self, name: str, seed: int) -> None:
-        """Write run.json, or mark a run that is taken up again."""
-        old = json.loads((self.path / "run.json").read_text()) if (self.path / "run.json").exists() else {}
-        record = {"name": name, "seed": seed, "created": now(), **old, "status": "running", "updated": now()}
+    def begin(self, name: str, seed: int, **more: Any) -> None:
+        """Write run.json, or mark a run that is taken up again; `more` is kept with it."""
+        for left in self.path.glob(".*.part"):
+            left.unlink()
+        created = self.read()["created"] if (self.path / "run.json").exists() else now()
+        record = {"name": name, "seed": seed, "created": created, "updated": now(), "status": "running", **more}
         write_json(self.path / "run.json", {**record, "versions": versions(), "machine": machine()})
 
     def end(self, status: str) -> None:
-        """Record how the run ended: done, failed or stopped."""
+        """Record how the run ended: done, partial, failed or stopped."""
         write_json(self.path / "run.json", {**self.read(), "status": status, "updated": now()})
+
+    def discard(self) -> None:
+        """Remove what `begin` and the recipe wrote; for a run in which no stage was begun."""
+        for name in ("run.json", "recipe.toml", "lineage.json"):
+            (self.path / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.path / "stages").rmdir()
 
 
 def versions() -> dict[str, str]:

@@ -1,15 +1,13 @@
 """Runs a recipe: stages in order, each once. Interrupted ones are taken up where their last checkpoint left them.
 
-A stage's fingerprint covers its kind's code version, its configuration, the seed, the threads and the fingerprints of
-the stages it builds on. A finished stage with its old fingerprint is not run again; one whose fingerprint changed stops
-the run before anything is touched, so that no result is overwritten by accident. Lineage: every stage with its inputs.
-Left out on purpose: parallel stages.
+A finished stage with its old fingerprint (`graph`) is not run again; one whose fingerprint changed stops the run before
+anything is touched, so that no result is overwritten by accident. A mistake that only shows when a stage begins leaves
+nothing of that stage behind. Left out on purpose: parallel stages.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import contextlib
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,9 +17,9 @@ from typing import Any, Protocol
 import torch
 
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
-from mull.core.files import write_json, write_text
+from mull.core.files import sha256_directory, write_json, write_text
 from mull.core.run import Run, StageDir, locked, now
-from mull.recipe.schema import Recipe, Stage
+from mull.recipe.graph import Origin, Recipe, Stage, first_difference, origins
 from mull.recipe.stages import Context
 from mull.recipe.toml import to_toml
 
@@ -33,12 +31,14 @@ class Progress(Protocol):
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def update(self, done: int, metrics: dict[str, float]) -> None: ...
     def finish(self, stage: str, summary: dict[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
 
 
 def run_recipe(
     recipe: Recipe, out: Path, progress: Progress, from_: str | None = None, until: str | None = None
 ) -> dict[str, Any]:
-    """Run what is not done yet; returns stage → summary.
+    """Run what is not done yet; returns stage → summary (None where it was not run).
 
     Raises:
         UserError: another process runs here, the directory holds another recipe's results, or a stage is unknown.
@@ -46,41 +46,46 @@ def run_recipe(
         Stopped: Ctrl-C; the state is saved.
     """
     chosen = _chosen(recipe, from_, until)
-    prints = fingerprints(recipe)
-    if out.exists() and not (out / "run.json").exists() and any(p.name != ".lock" for p in out.iterdir()):
+    sources = origins(recipe)
+    if out.is_dir() and not (out / "run.json").exists() and any(_is_foreign(path) for path in out.iterdir()):
         raise UserError(f"{out}: holds files but no run; name an empty or new directory with --out")
     with locked(out):
         run = Run(out)
-        _refuse_changes(recipe, run, prints, from_)
-        if from_:
-            for name in list(recipe.stages)[list(recipe.stages).index(from_) :]:
-                run.stage(name).reset()
-        run.begin(recipe.name, recipe.seed)
-        _describe(recipe, run, prints)
+        redone = _redone(recipe, run, sources, from_)
+        _refuse_changes(recipe, run, sources, redone)
+        for name in redone:
+            run.stage(name).reset()
+        run.begin(recipe.name, recipe.seed, **({"from": from_} if from_ else {}))
+        _describe(recipe, run, sources)
         torch.set_num_threads(recipe.threads)
-        status = "failed"
-        try:
-            with interrupts() as stop:
-                for stage in chosen:
-                    _run_stage(recipe, run, stage, prints[stage.name], stop, progress)
-            status = "done" if all(run.stage(n).read().get("status") == "done" for n in recipe.stages) else "partial"
-        except Stopped:
-            status = "stopped"
-            raise
-        finally:
-            run.end(status)
+        _run_stages(recipe, run, chosen, sources, progress)
         return {name: run.stage(name).read().get("summary") for name in recipe.stages}
 
 
-def fingerprints(recipe: Recipe) -> dict[str, str]:
-    """Stage → hex SHA-256 of everything that decides its result, versions of libraries apart."""
-    found: dict[str, str] = {}
-    for stage in recipe.stages.values():
-        config = stage.config.model_dump(mode="json")
-        inputs = {key: found[name] for key, name in stage.needs.items()}
-        essence = [stage.kind.version, config, recipe.seed, recipe.threads, inputs]
-        found[stage.name] = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
-    return found
+def _run_stages(recipe: Recipe, run: Run, chosen: list[Stage], sources: dict[str, Origin], progress: Progress) -> None:
+    status = "failed"
+    try:
+        with interrupts(progress.note) as stop:
+            for stage in chosen:
+                _run_stage(recipe, run, stage, sources[stage.name], stop, progress)
+                _describe(recipe, run, sources)
+        status = "done" if all(run.stage(n).read().get("status") == "done" for n in recipe.stages) else "partial"
+    except (Stopped, KeyboardInterrupt):
+        status = "stopped"
+        raise
+    except UserError:
+        if not run.stages:
+            run.discard()
+        raise
+    finally:
+        progress.close()
+        if (run.path / "run.json").exists():
+            run.end(status)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a file is neither our lock nor what a killed process left half-written."""
+    return path.name != ".lock" and path.suffix != ".part"
 
 
 def _chosen(recipe: Recipe, from_: str | None, until: str | None) -> list[Stage]:
@@ -89,78 +94,109 @@ def _chosen(recipe: Recipe, from_: str | None, until: str | None) -> list[Stage]
         if name is not None and name not in names:
             raise UserError(f"no stage {name!r} in this recipe{nearest(name, names)}")
     last = names.index(until) if until else len(names) - 1
+    if from_ and names.index(from_) > last:
+        raise UserError(f"--from {from_} --until {until}: {from_} comes after {until}; swap them or leave one out")
     return [recipe.stages[name] for name in names[: last + 1]]
 
 
-def _refuse_changes(recipe: Recipe, run: Run, prints: dict[str, str], from_: str | None) -> None:
-    redone = set(list(recipe.stages)[list(recipe.stages).index(from_) :]) if from_ else set()
+def _redone(recipe: Recipe, run: Run, sources: dict[str, Origin], from_: str | None) -> list[str]:
+    """The stages that `from_` wants done again: none where the same command was interrupted and now goes on."""
+    if from_ is None:
+        return []
+    record = run.read() if (run.path / "run.json").exists() else {}
+    interrupted = record.get("from") == from_ and record.get("status") in ("running", "stopped")
+    if interrupted and all(name in sources and _same(run.stage(name), sources[name]) for name in run.stages):
+        return []
+    names = list(recipe.stages)
+    return names[names.index(from_) :]
+
+
+def _same(stage: StageDir, origin: Origin) -> bool:
+    return stage.read().get("fingerprint") == origin.fingerprint
+
+
+def _refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone: list[str]) -> None:
+    """Raises UserError when the directory holds results that this recipe would not give."""
+    named = run.read()["name"] if (run.path / "run.json").exists() else recipe.name
+    if named != recipe.name:
+        raise UserError(f"{run.path}: holds a run of recipe {named!r}, not of {recipe.name!r}; use another --out")
     for name in run.stages:
-        record = run.stage(name).read()
-        if name in redone or record.get("fingerprint") == prints.get(name):
+        if name in redone:
             continue
         if name not in recipe.stages:
             raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
-        changed = _first_difference(record.get("config", {}), recipe.stages[name].config.model_dump(mode="json"))
-        raise UserError(
-            f"{run.path}: stage {name!r} was run with another {changed}; "
-            f"use another --out, or --from {name} to do it again"
-        )
+        if not _same(run.stage(name), sources[name]):
+            changed = first_difference(run.stage(name).read().get("config", {}), recipe.stages[name].settings)
+            raise UserError(
+                f"{run.path}: stage {name!r} was run with another {changed or 'seed, thread count, version or input'}; "
+                f"use another --out, or --from {name} to do it again"
+            )
 
 
-def _first_difference(old: dict[str, Any], new: dict[str, Any], path: str = "") -> str:
-    for key in sorted({*old, *new}):
-        if old.get(key) != new.get(key):
-            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
-                return _first_difference(old[key], new[key], f"{path}{key}.")
-            return f"{path}{key} ({old.get(key)!r}, now {new.get(key)!r})"
-    return "seed, thread count, version or input"
-
-
-def _describe(recipe: Recipe, run: Run, prints: dict[str, str]) -> None:
+def _describe(recipe: Recipe, run: Run, sources: dict[str, Origin]) -> None:
+    """Write recipe.toml, which runs as it is, and lineage.json."""
     stages = {stage.name: stage.config.model_dump(mode="json", exclude_none=True) for stage in recipe.stages.values()}
     head = {"name": recipe.name, "seed": recipe.seed, "threads": recipe.threads}
     write_text(run.path / "recipe.toml", to_toml({**head, "stages": stages}))
-    lineage = {
-        stage.name: {"fingerprint": prints[stage.name], "inputs": {n: prints[n] for n in stage.needs.values()}}
-        for stage in recipe.stages.values()
-    }
+    lineage = {}
+    for name, origin in sources.items():
+        outputs = run.stage(name).read().get("hashes", {})
+        lineage[name] = {"fingerprint": origin.fingerprint, "inputs": origin.inputs, "outputs": outputs}
     write_json(run.path / "lineage.json", lineage)
 
 
 def _run_stage(
-    recipe: Recipe, run: Run, stage: Stage, fingerprint: str, stop: Callable[[], bool], progress: Progress
+    recipe: Recipe, run: Run, stage: Stage, origin: Origin, stop: Callable[[], bool], progress: Progress
 ) -> None:
     directory = run.stage(stage.name)
     record = directory.read()
     if record.get("status") == "done":
+        _refuse_lost_model(stage, directory)
         progress.skipped(stage.name)
         return
     directory.clean()
     directory.write(
-        stage=stage.name, kind=stage.config.kind, status="running", fingerprint=fingerprint,  # type: ignore[attr-defined]
-        config=stage.config.model_dump(mode="json"), started=record.get("started", now()),
+        stage=stage.name, kind=stage.settings["kind"], status="running", fingerprint=origin.fingerprint,
+        config=stage.settings, started=record.get("started", now()),
     )  # fmt: skip
-    keys = [key for key in ("init", "model") if isinstance(getattr(stage.config, key, None), str)]
-    models = {key: _model(run, stage, key) for key in keys}
+    made = {key: str(run.stage(name).model) for key, name in stage.needs.items()}
     context = Context(
-        directory, stage.config, models, recipe.seed, stop,
+        directory, stage.config, stage.references | made, recipe.seed, stop,
         lambda total, unit: progress.begin(stage.name, total, unit), progress.update,
     )  # fmt: skip
-    try:
+    with _recorded(directory):
         summary = stage.kind.execute(context)
-    except Stopped:
-        directory.write(status="stopped")
-        raise
-    except StageFailed as error:
-        directory.write(status="failed")
-        raise StageFailed(f"stage {stage.name}: {error}. {_last_good(directory)}") from error
-    outputs = {"model": "model"} if stage.kind.makes_model else {}
-    directory.write(status="done", finished=now(), summary=summary, outputs=outputs)
+    hashes = {"model": sha256_directory(directory.model)} if stage.kind.makes_model else {}
+    outputs = {name: name for name in hashes}
+    directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
     progress.finish(stage.name, summary)
 
 
-def _model(run: Run, stage: Stage, key: str) -> str:
-    return str(run.stage(stage.needs[key]).model) if key in stage.needs else getattr(stage.config, key)
+@contextmanager
+def _recorded(directory: StageDir) -> Iterator[None]:
+    """Say in stage.json how a stage that did not end well ended; one that never came to work leaves nothing."""
+    try:
+        yield
+    except (Stopped, KeyboardInterrupt):
+        directory.write(status="stopped")
+        raise
+    except UserError:
+        if {path.name for path in directory.path.iterdir()} == {"stage.json"}:
+            directory.reset()
+        else:
+            directory.write(status="failed")
+        raise
+    except StageFailed as error:
+        directory.write(status="failed")
+        raise StageFailed(f"stage {directory.name}: {error}. {_last_good(directory)}") from error
+    except BaseException:
+        directory.write(status="failed")
+        raise
+
+
+def _refuse_lost_model(stage: Stage, directory: StageDir) -> None:
+    if stage.kind.makes_model and not directory.model.is_dir():
+        raise UserError(f"{directory.model}: gone, though its stage is done; --from {stage.name} makes it again")
 
 
 def _last_good(directory: StageDir) -> str:
@@ -169,7 +205,7 @@ def _last_good(directory: StageDir) -> str:
 
 
 @contextmanager
-def interrupts() -> Iterator[Callable[[], bool]]:
+def interrupts(note: Callable[[str], None] = lambda text: None) -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C (or SIGTERM) into a flag that stages ask; the second one ends the process as usual."""
     asked = False
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -179,6 +215,9 @@ def interrupts() -> Iterator[Callable[[], bool]]:
         asked = True
         for each, handler in before.items():
             signal.signal(each, handler)
+        # A signal may arrive in the middle of another line being written, which Python refuses to do twice at a time.
+        with contextlib.suppress(RuntimeError):
+            note("stopping after this step; once more ends it at once, without saving")
 
     for number in before:
         signal.signal(number, ask)

@@ -1,14 +1,20 @@
-"""What a person sees of a run: one line a stage that moves on a terminal, a plain line now and then elsewhere.
+"""What a person sees of a run: a bar a stage on a terminal, a plain line now and then where output goes to a file.
 
-Everything goes to standard error. Left out on purpose: curves (the report has them).
+Everything goes to standard error. The time that is left is reckoned from the last steps, since steps get longer as
+thoughts do. Left out on purpose: curves (the report has them).
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, TextIO
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 SHOWN: dict[str, Callable[[float], str]] = {
     "loss": lambda x: f"loss {x:.3f}",
@@ -17,6 +23,8 @@ SHOWN: dict[str, Callable[[float], str]] = {
     "thinking_tokens": lambda x: f"thinking {x:.0f} tokens",
     "checks": lambda x: f"checks {x:.0%}",
 }
+HIDDEN_BESIDE = {"reward": "loss"}
+"""A key that is not shown where another is: what a policy's loss says nobody can read."""
 
 
 class Quiet:
@@ -26,61 +34,155 @@ class Quiet:
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def update(self, done: int, metrics: dict[str, float]) -> None: ...
     def finish(self, stage: str, summary: dict[str, Any]) -> None: ...
+    def note(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Pace:
+    """How long the rest takes. Example: `pace = Pace(); pace.at(0); pace.at(1); pace.left(100)`"""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, window: int = 30) -> None:
+        self.clock = clock
+        self.seen: deque[tuple[float, int]] = deque(maxlen=window)
+
+    def at(self, done: int) -> None:
+        """Note that so many steps are done now."""
+        self.seen.append((self.clock(), done))
+
+    def left(self, total: int) -> str:
+        """`"1 min 15 s"`; "" when nothing is known yet or nothing is left."""
+        (start, first), (end, last) = self.seen[0], self.seen[-1]
+        return duration((end - start) / (last - first) * (total - last)) if first < last < total else ""
 
 
 class Lines:
-    """Progress in lines; on a terminal the current one is rewritten.
+    """Progress in plain lines, at most one in `every` seconds, and one when a stage ends.
 
     Example: `run_recipe(recipe, out, Lines())`
     """
 
-    def __init__(self, file: TextIO | None = None, every: float = 10.0) -> None:
+    def __init__(
+        self, file: TextIO | None = None, every: float = 10.0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.file = file or sys.stderr
-        self.live = self.file.isatty()
-        self.every = 0.2 if self.live else every
+        self.every, self.clock = every, clock
         self.stage, self.total, self.unit = "", 0, "step"
-        self.started = self.shown = 0.0
-        self.first = -1
+        self.shown = self.started = 0.0
+        self.pace = Pace(clock)
 
     def skipped(self, stage: str) -> None:
         self._say(f"{stage:<8} done before")
 
     def begin(self, stage: str, total: int, unit: str) -> None:
         self.stage, self.total, self.unit = stage, total, unit
-        self.started = self.shown = time.monotonic()
-        self.first = -1
-        self._say(f"{stage:<8} {total} {unit}s", keep=not self.live)
+        self.shown = self.started = self.clock()
+        self.pace = Pace(self.clock)
+        self._say(f"{stage:<8} {total} {unit}{'s' if total != 1 else ''}")
 
     def update(self, done: int, metrics: dict[str, float]) -> None:
-        now = time.monotonic()
-        if self.first < 0:
-            self.first, self.started = done, now
+        self.pace.at(done)
+        now = self.clock()
         if now - self.shown < self.every and done < self.total:
             return
         self.shown = now
-        numbers = ", ".join(show(metrics[key]) for key, show in SHOWN.items() if key in metrics)
-        spent, made = now - self.started, done - self.first
-        left = f", {duration(spent / made * (self.total - done))} left" if made and done < self.total else ""
-        self._say(f"{self.stage:<8} {self.unit} {done}/{self.total}: {numbers}{left}", keep=not self.live)
+        left = self.pace.left(self.total)
+        ending = f", {left} left" if left else ""
+        self._say(f"{self.stage:<8} {self.unit} {done}/{self.total}: {numbers(metrics)}{ending}")
 
     def finish(self, stage: str, summary: dict[str, Any]) -> None:
-        tasks = summary.get("tasks", {})
-        for name, measures in tasks.items():
-            estimate = measures["pass@1"]
-            interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]"
-            self._say(f"{stage:<8} {name}: pass@1 {estimate['mean']:.3f} {interval}")
-        if not tasks:
-            self._say(f"{stage:<8} done")
+        for line in ending(stage, summary, self.clock() - self.started):
+            self._say(line)
 
-    def _say(self, text: str, keep: bool = True) -> None:
-        if self.live:
-            self.file.write(f"\r\x1b[K{text}" + ("\n" if keep else ""))
-        else:
-            self.file.write(text + "\n")
+    def note(self, text: str) -> None:
+        self._say(text)
+
+    def close(self) -> None: ...
+
+    def _say(self, text: str) -> None:
+        self.file.write(text + "\n")
         self.file.flush()
+
+
+class Bars:
+    """Progress as a live bar; finished stages stay above it.
+
+    Example: `run_recipe(recipe, out, Bars(Console(stderr=True)))`
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console, self.clock = console, clock
+        self.stage, self.total, self.started = "", 0, 0.0
+        self.pace = Pace(clock)
+        self.bars: Progress | None = None
+        self.task = TaskID(0)
+
+    def skipped(self, stage: str) -> None:
+        self.note(f"{stage:<8} done before")
+
+    def begin(self, stage: str, total: int, unit: str) -> None:
+        self.close()
+        self.stage, self.total, self.started = stage, total, self.clock()
+        self.pace = Pace(self.clock)
+        columns = (
+            TextColumn(f"{escape(stage):<8}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn(f"{unit}s {{task.fields[said]}}", markup=False),
+        )
+        # Twice a second is often enough to see that it lives; a faster one would take time from a busy core.
+        self.bars = Progress(*columns, console=self.console, refresh_per_second=2, transient=True)
+        self.task = self.bars.add_task(stage, total=total, said="")
+        self.bars.start()
+
+    def update(self, done: int, metrics: dict[str, float]) -> None:
+        self.pace.at(done)
+        left = self.pace.left(self.total)
+        if self.bars:
+            said = f"{left} left: {numbers(metrics)}" if left else numbers(metrics)
+            self.bars.update(self.task, completed=done, said=said)
+
+    def finish(self, stage: str, summary: dict[str, Any]) -> None:
+        self.close()
+        for line in ending(stage, summary, self.clock() - self.started):
+            self.note(line)
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False)
+
+    def close(self) -> None:
+        if self.bars:
+            self.bars.stop()
+            self.bars = None
+
+
+def for_stderr(quiet: bool = False) -> Quiet | Lines | Bars:
+    """What suits standard error: nothing, bars on a terminal, lines elsewhere."""
+    if quiet:
+        return Quiet()
+    console = Console(stderr=True)
+    return Bars(console) if console.is_terminal and not console.is_dumb_terminal else Lines()
+
+
+def numbers(metrics: dict[str, float]) -> str:
+    """`"reward 0.52, pass@1 0.60"`: the metrics that a person follows."""
+    hidden = {other for key, other in HIDDEN_BESIDE.items() if key in metrics}
+    return ", ".join(show(metrics[key]) for key, show in SHOWN.items() if key in metrics and key not in hidden)
+
+
+def ending(stage: str, summary: dict[str, Any], seconds: float) -> list[str]:
+    """What is said of a finished stage: its measures with their intervals, and how long it took."""
+    lines = []
+    for name, measures in summary.get("tasks", {}).items():
+        estimate = measures["pass@1"]
+        interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]"
+        lines.append(f"{stage:<8} {name}: pass@1 {estimate['mean']:.3f} {interval}")
+    return [*lines, f"{stage:<8} done in {duration(seconds)}"]
 
 
 def duration(seconds: float) -> str:
     """`75.2` → "1 min 15 s"."""
     minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"

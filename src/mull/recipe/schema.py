@@ -6,8 +6,8 @@ keys, kinds and references are errors before anything is written. Left out on pu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import difflib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from pydantic import Field
 
 from mull.core.config import Config, apply_overrides, parse_config, read_toml
 from mull.core.errors import UserError, nearest
+from mull.recipe.graph import REFERENCES, Recipe, Stage, in_order
 from mull.recipe.stages import KINDS, StageKind
-
-REFERENCES = ("init", "model")
 
 
 class RecipeHead(Config):
@@ -29,76 +28,70 @@ class RecipeHead(Config):
     stages: dict[str, dict[str, Any]] = Field(min_length=1)
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One stage of a recipe. `needs` maps a reference key to the stage it names.
-
-    Example: `recipe.stages["zero"].needs == {"init": "base"}`
-    """
-
-    name: str
-    kind: StageKind
-    config: Config
-    needs: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A checked recipe; `stages` are in an order in which they can run. Example: `read_recipe(Path("zero.toml"))`"""
-
-    name: str
-    seed: int
-    threads: int
-    stages: dict[str, Stage]
-
-
 def read_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """The recipe of a file with `--set` overrides applied, checked whole, tasks and models included.
 
     Raises:
         UserError: one line that names what is wrong and how to mend it.
     """
-    return parse_recipe(apply_overrides(read_toml(path), overrides), str(path))
+    values = read_toml(path)
+    return parse_recipe(apply_overrides(values, complete(values, overrides)), str(path))
 
 
-def parse_recipe(values: dict[str, Any], where: str = "recipe") -> Recipe:
-    """A recipe from its tables.
+def complete(values: Mapping[str, Any], overrides: Iterable[str]) -> list[str]:
+    """STAGE.key=value is what people write; stages.STAGE.key=value is where it lives.
+
+    Raises:
+        UserError: an override of a stage that the recipe lacks.
+    """
+    stages = values.get("stages")
+    known = list(stages) if isinstance(stages, dict) else []
+    found = []
+    for override in overrides:
+        key = override.partition("=")[0]
+        parts = [part.strip() for part in key.split(".")]
+        if parts[0] not in RecipeHead.model_fields and len(parts) > 1:
+            override, parts = f"stages.{override}", ["stages", *parts]
+        if parts[0] == "stages" and len(parts) > 1 and parts[1] not in known:
+            raise UserError(f"--set {key.strip()}: no stage {parts[1]!r}{nearest(parts[1], known)}")
+        found.append(override)
+    return found
+
+
+def parse_recipe(values: Mapping[str, Any], where: str = "recipe", kinds: Mapping[str, StageKind] = KINDS) -> Recipe:
+    """A recipe from its tables; `kinds` are the kinds of stages there are.
 
     Raises:
         UserError: an unknown key or kind, a value out of range, a reference to nothing, or stages that need each other.
     """
     head = parse_config(RecipeHead, values, where)
-    stages = {name: _stage(name, table, set(head.stages)) for name, table in head.stages.items()}
-    ordered = _in_order(stages)
+    stages = {name: _stage(name, table, set(head.stages), kinds) for name, table in head.stages.items()}
+    ordered = in_order(stages)
     for stage in ordered.values():
-        stage.kind.check(stage.config, f"stages.{stage.name}", frozenset(stage.needs))
+        _check(stage, [name for name in stages if name != stage.name])
     return Recipe(head.name, head.seed, head.threads, ordered)
 
 
-def _stage(name: str, table: dict[str, Any], known: set[str]) -> Stage:
+def _stage(name: str, table: dict[str, Any], known: set[str], kinds: Mapping[str, StageKind]) -> Stage:
     where = f"stages.{name}"
-    if not name.replace("-", "_").isidentifier():
+    if not name.isascii() or not name.replace("-", "_").isidentifier():
         raise UserError(f"{where}: a stage's name is letters, digits, - and _, not starting with a digit")
     kind = table.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
+    if not isinstance(kind, str) or kind not in kinds:
         said = "this key is required" if kind is None else f"unknown kind {kind!r}"
-        raise UserError(f"{where}.kind: {said}{nearest(str(kind), KINDS)}")
-    config = parse_config(KINDS[kind].config, table, where)
+        raise UserError(f"{where}.kind: {said}{nearest(str(kind), kinds)}")
+    config = parse_config(kinds[kind].config, table, where)
     needs = {key: getattr(config, key) for key in REFERENCES if getattr(config, key, None) in known}
-    return Stage(name, KINDS[kind], config, needs)
+    return Stage(name, kinds[kind], config, needs)
 
 
-def _in_order(stages: dict[str, Stage]) -> dict[str, Stage]:
-    """Stages after what they need, else in the order of the file."""
-    ordered: dict[str, Stage] = {}
-    while len(ordered) < len(stages):
-        ready = [s for s in stages.values() if s.name not in ordered and set(s.needs.values()) <= set(ordered)]
-        if not ready:
-            left = ", ".join(name for name in stages if name not in ordered)
-            raise UserError(f"stages {left} need each other: break the circle of init and model")
-        ordered[ready[0].name] = ready[0]
-    for stage in ordered.values():
-        for key, needed in stage.needs.items():
-            if not stages[needed].kind.makes_model:
-                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no model; name one that does")
-    return ordered
+def _check(stage: Stage, others: list[str]) -> None:
+    """What the kind checks; where a model is not found whose name is nearly a stage's, that stage is named."""
+    try:
+        stage.kind.check(stage.config, f"stages.{stage.name}", frozenset(stage.needs))
+    except UserError as error:
+        for key, name in stage.references.items():
+            close = difflib.get_close_matches(name, others, n=1)
+            if close and key not in stage.needs and name in str(error):
+                raise UserError(f"{error}; or did you mean the stage {close[0]!r}?") from None
+        raise

@@ -7,7 +7,8 @@ Left out on purpose: order, fingerprints and resuming (`execute`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,12 +150,23 @@ def _check_nothing(config: Any, where: str, inner: frozenset[str]) -> None:
     """A stage that needs nothing from outside."""
 
 
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Put the key in front of what is wrong with its value."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
 def _check_model_and_tasks(key: str) -> Callable[[Any, str, frozenset[str]], None]:
     def check(config: Any, where: str, inner: frozenset[str]) -> None:
         """Models and data exist and can be read; raises UserError otherwise."""
-        if key not in inner:
-            check_source(getattr(config, key))
-        load_mixture(config.tasks)
+        with _named(f"{where}.{key}"):
+            if key not in inner:
+                check_source(getattr(config, key))
+        with _named(f"{where}.tasks"):
+            load_mixture(config.tasks)
 
     return check
 

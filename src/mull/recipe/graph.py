@@ -1,0 +1,117 @@
+"""Stages as a graph: what each builds on, in which order they can run, and the fingerprint of what decides a result.
+
+A fingerprint covers the kind's code version, the configuration, the seed, the threads, the fingerprints of the stages
+it builds on, and the bytes of the files and directories from outside (models, problems). Left out on purpose: what is
+known by a name alone (a hub's models and data sets), and the versions of libraries, which `run.json` records.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mull.core.config import Config
+from mull.core.errors import UserError
+from mull.core.files import sha256_directory, sha256_file
+from mull.recipe.stages import StageKind
+
+REFERENCES = ("init", "model")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of a recipe. `needs` maps a reference key to the stage it names.
+
+    Example: `recipe.stages["zero"].needs == {"init": "base"}`
+    """
+
+    name: str
+    kind: StageKind
+    config: Config
+    needs: dict[str, str]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The whole configuration as plain values, defaults included."""
+        return self.config.model_dump(mode="json")
+
+    @property
+    def references(self) -> dict[str, str]:
+        """Reference key → what it names: a stage or a model."""
+        found = {key: getattr(self.config, key, None) for key in REFERENCES}
+        return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A checked recipe; `stages` are in an order in which they can run. Example: `read_recipe(Path("zero.toml"))`"""
+
+    name: str
+    seed: int
+    threads: int
+    stages: dict[str, Stage]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a stage's result comes from: its fingerprint, and its inputs (reference key or path → fingerprint or hash).
+
+    Example: `origins(recipe)["zero"].inputs == {"init": "5f0c…"}`
+    """
+
+    fingerprint: str
+    inputs: dict[str, str]
+
+
+def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
+    """Stages after what they need, else in the order given.
+
+    Raises:
+        UserError: stages need each other, or one that makes no model.
+    """
+    ordered: dict[str, Stage] = {}
+    while len(ordered) < len(stages):
+        ready = [s for s in stages.values() if s.name not in ordered and set(s.needs.values()) <= set(ordered)]
+        if not ready:
+            left = ", ".join(name for name in stages if name not in ordered)
+            raise UserError(f"stages {left} need each other: break the circle of init and model")
+        ordered[ready[0].name] = ready[0]
+    for stage in ordered.values():
+        for key, needed in stage.needs.items():
+            if not stages[needed].kind.makes_model:
+                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no model; name one that does")
+    return ordered
+
+
+def origins(recipe: Recipe) -> dict[str, Origin]:
+    """Stage → what decides its result; reads every file from outside."""
+    found: dict[str, Origin] = {}
+    for stage in recipe.stages.values():
+        inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | _outside(stage)
+        essence = [stage.kind.version, stage.settings, recipe.seed, recipe.threads, inputs]
+        digest = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
+        found[stage.name] = Origin(digest, inputs)
+    return found
+
+
+def _outside(stage: Stage) -> dict[str, str]:
+    """Path → SHA-256 of the files and directories that a stage reads."""
+    models = [name for key, name in stage.references.items() if key not in stage.needs]
+    data = [getattr(spec, "source", "") for spec in getattr(stage.config, "tasks", ())]
+    paths = {text: Path(text).expanduser() for text in [*models, *data] if text}
+    files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
+    return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}
+
+
+def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> str:
+    """`"steps (60, now 50)"`: the first key in which two configurations differ; "" when they agree."""
+    for key in sorted({*old, *new}):
+        if old.get(key) != new.get(key):
+            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
+                return first_difference(old[key], new[key], f"{path}{key}.")
+            return f"{path}{key} ({old.get(key)!r}, now {new.get(key)!r})"
+    return ""
