@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -41,10 +41,6 @@ def options(
     """Options before the command."""
 
 
-# typer carries click's errors under a private name; this one is the base of what its parser raises.
-UsageError = typer.BadParameter.__bases__[0]
-
-
 def main() -> None:
     """Entry point of the console script."""
     words = sys.argv[1:] or ["--help"]
@@ -52,7 +48,7 @@ def main() -> None:
         code = app(words, prog_name="mull", standalone_mode=False)
     except UserError as error:
         _leave(str(error), 2)
-    except UsageError as error:
+    except typer.TyperException as error:
         _leave(_usage(error), 2)
     except StageFailed as error:
         _leave(str(error), 1)
@@ -63,7 +59,7 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _usage(error: Any) -> str:
+def _usage(error: typer.TyperException) -> str:
     """What is wrong with the words of a command, and where to read how it is written."""
     message = error.format_message().rstrip(".")
     context = getattr(error, "ctx", None)
