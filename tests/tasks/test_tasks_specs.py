@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,14 @@ def test_a_spec_in_its_three_forms_is_one() -> None:
     assert len(problems) == 7 and {p.level for p in problems} == {1, 2}
     assert problems == load_task(text)
     assert {p.id for p in load_task(text, {"limit": 3})} < {p.id for p in problems}
+
+
+def test_a_limit_is_spread_over_families() -> None:
+    every = Counter(problem.family for problem in load_task("countdown_mod:test"))
+    picked = Counter(problem.family for problem in load_task("countdown_mod:test?limit=200"))
+    assert len(every) == 40 and picked.keys() == every.keys()
+    assert all(picked[family] in (5, 6) or picked[family] == every[family] for family in every)
+    assert len({problem.family for problem in load_task("countdown_mod:test?limit=7")}) == 7
 
 
 def test_a_mixture_keeps_names_and_weights(tmp_path: Path) -> None:

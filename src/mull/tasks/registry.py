@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -43,7 +44,9 @@ class TaskSpec(Config):
     verifier: str = Field(default="", description="what checks answers; default: the preset's, else math")
     language: str = Field(default="en", description="language of a file's rows that name none")
     weight: float = Field(default=1.0, gt=0, description="share of the draws, relative to the other tasks")
-    limit: int | None = Field(default=None, ge=1, description="at most so many problems, picked evenly by a fixed hash")
+    limit: int | None = Field(
+        default=None, ge=1, description="at most so many problems, picked by a fixed hash and spread over families"
+    )
     levels: tuple[int, ...] = Field(default=(), description="only these levels")
     languages: tuple[str, ...] = Field(default=(), description="only these languages")
     skip_unanswered: bool = Field(default=False, description="leave out rows without an answer instead of stopping")
@@ -118,9 +121,20 @@ def load_task(spec: str | dict[str, Any] | TaskSpec, options: dict[str, Any] | N
             f"{spec.label}:{spec.split}: no problem has a level in {spec.levels} and a language in {spec.languages}"
         )
     if spec.limit is not None and spec.limit < len(problems):
-        kept = {problem.id for problem in sorted(problems, key=lambda p: unit_hash(p.id))[: spec.limit]}
-        problems = [problem for problem in problems if problem.id in kept]
+        problems = _spread(problems, spec.limit)
     return problems
+
+
+def _spread(problems: list[Problem], limit: int) -> list[Problem]:
+    """`limit` of the problems in their order, picked by a fixed hash: no family gives a second before each gave one."""
+    given: Counter[str] = Counter()
+    ranks: dict[str, tuple[int, float]] = {}
+    for problem in sorted(problems, key=lambda p: unit_hash(p.id)):
+        family = problem.family or problem.id
+        ranks[problem.id] = (given[family], unit_hash(problem.id))
+        given[family] += 1
+    kept = set(sorted(ranks, key=ranks.__getitem__)[:limit])
+    return [problem for problem in problems if problem.id in kept]
 
 
 def _load(spec: TaskSpec) -> list[Problem]:

@@ -85,7 +85,8 @@ def train_rl(
         metrics = learner.update(collected.kept, weights_PG)
         engine.load_weights(learner.weights(), learner.version)
         problems.note(collected.kept)
-        table = rows(step, collected.all, frozenset(group.draw for group in collected.kept))
+        live = frozenset(group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(row))
+        table = rows(step, collected.all, live)
         metrics = {**metrics, **describe(table)}
         loop.log(step, metrics, table)
     return metrics
