@@ -85,17 +85,39 @@ def recipe(folder: Path, text: str) -> Path:
         (('kind = "rl"', 'kind = "lr"'), ["unknown kind", "rl"]),
         (("steps = 1", "steps = 0"), ["stages.zero.steps"]),
         (("steps = 1", 'algorithm = "grop"'), ["algorithm"]),
+        (("steps = 1", "optim = { betas = [1.5, 0.9] }"), ["optim.betas", "less than 1"]),
+        (("countdown_mod:train", "/tmp"), ["/tmp", "not a directory"]),
+        (("heads = 1, kv_heads = 1", "heads = 3, kv_heads = 1"), ["stages.base.model", "heads"]),
+        (("heads = 1, kv_heads = 1", "heads = 2, kv_heads = 3"), ["stages.base.model", "kv_heads"]),
     ],
 )
 def test_a_mistake_in_the_recipe(tmp_path: Path, change: tuple[str, str], parts: list[str]) -> None:
     out = tmp_path / "run"
-    refused(mull("run", recipe(tmp_path, BASE + RL.replace(*change)), "--out", out), *parts)
+    refused(mull("run", recipe(tmp_path, (BASE + RL).replace(*change)), "--out", out), *parts)
     assert not out.exists()
 
 
 def test_a_missing_or_broken_recipe(tmp_path: Path) -> None:
     refused(mull("run", tmp_path / "absent.toml"), "no such file")
     refused(mull("run", recipe(tmp_path, "name = ")), "not valid TOML")
+    refused(mull("run", recipe(tmp_path, f"name = {'[' * 3000}")), "not valid TOML")
+    refused(mull("run", recipe(tmp_path, BASE), "--set", f"base.documents={'[' * 3000}"), "base.documents")
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"stage": '])
+@pytest.mark.parametrize("name", ["run.json", "stages/base/stage.json"])
+def test_a_damaged_run(tmp_path: Path, name: str, text: str) -> None:
+    path, out = recipe(tmp_path, BASE), tmp_path / "run"
+    assert mull("run", path, "--out", out, "--quiet").returncode == 0
+    (out / name).write_text(text)
+    refused(mull("run", path, "--out", out, "--quiet"), "run")
+
+
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert mull("run", recipe(tmp_path, BASE), "--out", out, "--quiet").returncode == 0
+    (out / "report.html").mkdir()
+    refused(mull("report", out), "report.html", "--json")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,9 @@ def test_summary_keeps_tasks_apart() -> None:
     table = [row("a", "1", "correct", "7"), {**row("b", "2", "wrong", "7"), "task": "u"}]
     found = summary(table, 1)
     assert (found["t"]["pass@1"]["mean"], found["u"]["pass@1"]["mean"]) == (1.0, 0.0)
+
+
+def test_one_family_alone_has_no_interval_and_is_valid_json() -> None:
+    found = summary([row("a", "1", "correct", "7"), row("b", "1", "wrong", "7")], 1)["t"]["pass@1"]
+    assert (found["mean"], found["low"], found["high"], found["families"]) == (0.5, None, None, 1)
+    json.dumps(found, allow_nan=False)

@@ -154,6 +154,28 @@ def test_broken_files(tmp_path: Path) -> None:
             load_task(str(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("cut.jsonl.gz", gzip.compress(json.dumps(ROWS[0]).encode())[:-9], "cannot be read"),
+        ("bad.jsonl.gz", gzip.compress(b"x" * 99)[:10] + b"\xff" * 30, "cannot be read"),
+        ("long.jsonl", b'{"question": "?", "answer": ' + b"9" * 5000 + b"}", "row 1 cannot be read as JSON"),
+        ("deep.jsonl", b"[" * 100_000, "cannot be read as JSON"),
+        ("half.jsonl", b'{"question": "\\ud800?", "answer": "1"}', "row 1: half of a surrogate pair"),
+    ],
+)
+def test_hostile_files_are_one_clear_line(tmp_path: Path, name: str, data: bytes, message: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError) as error:
+        load_task(str(tmp_path / name))
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path: Path) -> None:
+    (tmp_path / "bom.jsonl").write_text("\ufeff" + json.dumps(ROWS[0]))
+    assert load_task(str(tmp_path / "bom.jsonl"))[0].data["answer"] == "2"
+
+
 def test_unanswered_rows_can_be_left_out_on_request(tmp_path: Path) -> None:
     source = write(tmp_path / "r.jsonl", [*ROWS, {"question": "?", "answer": None}])
     assert len(load_task(f"{source}?skip_unanswered=true")) == 2

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from mull.core.chat import Chat
 from mull.core.config import parse_config
+from mull.core.errors import StageFailed
 from mull.core.rows import rollout_rows
 from mull.core.run import StageDir
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.engine.local import LocalEngine
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.rewards.score import Scorer
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
@@ -27,30 +33,63 @@ CONFIG = {
 }  # fmt: skip
 
 
+def train(
+    path: Path, score: Scorer, problems: list[Problem], engine: type[LocalEngine] = LocalEngine, **config: Any
+) -> StageDir:
+    settings = parse_config(RLConfig, {**CONFIG, **config}, "zero")
+    model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
+    chat, stage = Chat(TOKENIZER), StageDir(path / "zero")
+    train_rl(
+        engine(model, slots=8),
+        Learner(model, settings.optim, settings.steps, algorithm=settings.algorithm),
+        chat,
+        TaskIterator({"dev": problems}, seed=0, retire_at=settings.retire_at),
+        score,
+        settings,
+        0,
+        Loop(stage, settings),
+        lambda step, groups, trained: rollout_rows(step, groups, lambda p, s: (chat.parse((), ())[1], False), trained),
+    )
+    return stage
+
+
+def scored(completion: Completion, reward: float) -> Scored:
+    return Scored(completion, Verdict(VerdictKind.CORRECT if reward else VerdictKind.WRONG), reward)
+
+
 def test_constant_groups_are_not_recorded_as_trained(tmp_path: Path) -> None:
     problems = load_task("chain_mod:dev?limit=2")
     constant = problems[0].id
-    config = parse_config(RLConfig, CONFIG, "zero")
-    model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
-    chat = Chat(TOKENIZER)
 
     def score(problem: Problem, completion: Completion) -> Scored:
-        reward = 0.0 if problem.id == constant else float(completion.sample % 2)
-        return Scored(completion, Verdict(VerdictKind.WRONG), reward)
+        return scored(completion, 0.0 if problem.id == constant else float(completion.sample % 2))
 
-    stage = StageDir(tmp_path / "zero")
-    train_rl(
-        LocalEngine(model, slots=8),
-        Learner(model, config.optim, config.steps, algorithm=config.algorithm),
-        chat,
-        TaskIterator({"dev": problems}, seed=0),
-        score,
-        config,
-        0,
-        Loop(stage, config),
-        lambda step, groups, trained: rollout_rows(step, groups, lambda p, s: (chat.parse((), ())[1], False), trained),
-    )
+    stage = train(tmp_path, score, problems)
     assert [row["live_groups"] for row in stage.metrics()] == [1.0, 1.0]
     rollouts = [row for step in (0, 1) for row in stage.read_rollouts(step)]
     assert len(rollouts) == 16
     assert all(row["trained"] == (row["problem_id"] != constant) for row in rollouts)
+
+
+def test_an_engine_that_lies_is_caught_also_when_no_group_is_kept(tmp_path: Path) -> None:
+    class Liar(LocalEngine):
+        def generate(self, requests):
+            found = super().generate(requests)
+            return [tuple(replace(c, logprobs=tuple(p - 1 for p in c.logprobs)) for c in row) for row in found]
+
+    for rounds in (1, 2):
+        with pytest.raises(StageFailed, match="engine and learner disagree"):
+            train(tmp_path, lambda p, c: scored(c, 1.0), load_task("chain_mod:dev?limit=2"), Liar, max_rounds=rounds)
+
+
+def test_problems_that_are_always_solved_retire_though_their_groups_are_dropped(tmp_path: Path) -> None:
+    problems = load_task("chain_mod:dev?limit=3")
+    easy = problems[0].id
+
+    def score(problem: Problem, completion: Completion) -> Scored:
+        return scored(completion, 1.0 if problem.id == easy else float(completion.sample % 2))
+
+    stage = train(tmp_path, score, problems, max_rounds=3, retire_at=0.9, steps=8)
+    asked = [row["problem_id"] for step in range(8) for row in stage.read_rollouts(step)]
+    assert asked.count(easy) == 2 * 4  # two groups of four, then never again
+    assert {row["problem_id"] for row in stage.read_rollouts(7)} == {p.id for p in problems[1:]}

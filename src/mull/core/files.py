@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from mull.core.errors import UserError
+
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path`, atomically."""
@@ -83,6 +85,21 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in file:
             if line.endswith("\n") and line.strip():
                 yield json.loads(line)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); run its recipe again into a new directory") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected one JSON object; run its recipe again into a new directory")
+    return value
 
 
 def sha256_file(path: Path) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mull.core.errors import UserError
-from mull.core.files import read_json_lines, sha256_file, write_directory, write_json, write_text
+from mull.core.files import read_json, read_json_lines, sha256_file, write_directory, write_json, write_text
 from mull.core.rows import read_rows, write_rows
 
 MANIFEST = "manifest.json"
@@ -87,7 +87,7 @@ class StageDir:
     def read(self) -> dict[str, Any]:
         """stage.json, {} when the stage was never begun."""
         file = self.path / "stage.json"
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return read_json(file) if file.exists() else {}
 
     def write(self, **changes: Any) -> None:
         """Change keys of stage.json."""
@@ -205,7 +205,7 @@ class Run:
     @property
     def stages(self) -> list[str]:
         """Names of the stages that were begun, oldest first."""
-        found = [(json.loads(f.read_text())["started"], f.parent.name) for f in self.path.glob("stages/*/stage.json")]
+        found = [(str(read_json(f).get("started")), f.parent.name) for f in self.path.glob("stages/*/stage.json")]
         return [name for _, name in sorted(found)]
 
     def stage(self, name: str) -> StageDir:
@@ -221,13 +221,13 @@ class Run:
         file = self.path / "run.json"
         if not file.exists():
             raise UserError(f"{self.path}: no run here (run.json is missing); name a directory that mull run has made")
-        return json.loads(file.read_text(encoding="utf-8"))
+        return read_json(file)
 
     def begin(self, name: str, seed: int, **more: Any) -> None:
         """Write run.json, or mark a run that is taken up again; `more` is kept with it."""
         for left in self.path.glob(".*.part"):
             left.unlink()
-        created = self.read()["created"] if (self.path / "run.json").exists() else now()
+        created = (self.read() if (self.path / "run.json").exists() else {}).get("created") or now()
         record = {"name": name, "seed": seed, "created": created, "updated": now(), "status": "running", **more}
         write_json(self.path / "run.json", {**record, "versions": versions(), "machine": machine()})
 

@@ -8,6 +8,7 @@ The summary clusters by problem family. Left out on purpose: claims that compare
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -83,7 +84,7 @@ def evaluate(
 
 
 def summary(rows: Sequence[dict[str, Any]], samples: int) -> dict[str, Any]:
-    """Task → measure → {mean, low, high, n, families}; intervals (95%) cluster by family."""
+    """Task → measure → {mean, low, high, n, families}; intervals (95%) cluster by family, None for one family alone."""
     tasks: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         tasks.setdefault(row["task"], {}).setdefault(row["problem_id"], []).append(row)
@@ -95,7 +96,8 @@ def _measures(problems: list[list[dict[str, Any]]], k: int) -> dict[str, Any]:
 
     def estimate(values: list[float]) -> dict[str, Any]:
         found = cluster_mean(values, families)
-        return {"mean": found.mean, "low": found.low, "high": found.high, "n": found.n, "families": found.clusters}
+        bounds = {key: v if math.isfinite(v) else None for key, v in (("low", found.low), ("high", found.high))}
+        return {"mean": found.mean, **bounds, "n": found.n, "families": found.clusters}
 
     def share(test: Callable[[dict[str, Any]], float]) -> dict[str, Any]:
         return estimate([sum(float(test(row)) for row in rows) / len(rows) for rows in problems])

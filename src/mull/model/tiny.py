@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -30,6 +30,14 @@ class TinyConfig(Config):
     feed_forward: int = Field(default=256, ge=8)
     max_positions: int = Field(default=512, ge=16, description="longest prompt plus completion, in tokens")
     embedding_std: float = Field(default=0.2, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> TinyConfig:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden must be heads times an even width; {self.hidden} is not with {self.heads} heads")
+        if self.heads % self.kv_heads:
+            raise ValueError(f"kv_heads must divide heads; {self.kv_heads} does not divide {self.heads}")
+        return self
 
 
 def word_tokenizer(words: Sequence[str], pad: str, bos: str, eos: str) -> PreTrainedTokenizerFast:

@@ -6,7 +6,6 @@ judgement (claims.py) and any layout (report.py).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 
 from mull.core.config import read_toml
 from mull.core.errors import UserError
-from mull.core.files import read_json_lines
+from mull.core.files import read_json, read_json_lines
 from mull.stats import cons_at_k, pass_at_k
 
 NAN = float("nan")
@@ -177,7 +176,7 @@ def read_run(path: Path) -> Run:
     )
     stages = (*(found[name] for name in planned), *later)
     text = recipe_file.read_text(encoding="utf-8") if recipe_file.exists() else ""
-    info = _json(path / "run.json") if (path / "run.json").exists() else {}
+    info = read_json(path / "run.json") if (path / "run.json").exists() else {}
     return Run(path, str(recipe.get("name") or path.resolve().name), stages, text, info)
 
 
@@ -281,21 +280,11 @@ def _mean(values: list[float]) -> float:
 
 
 def _stage(file: Path) -> Stage:
-    row = _json(file)
+    row = read_json(file)
     return Stage(
         file.parent.name, str(row.get("kind") or ""), str(row.get("status") or "unknown"), row.get("config") or {},
         _time(row.get("started")), _time(row.get("finished")), file.parent,
     )  # fmt: skip
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); run its recipe again into a new directory") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{file}: expected one JSON object; run its recipe again into a new directory")
-    return value
 
 
 def _time(value: Any) -> float:

@@ -117,7 +117,7 @@ def _same(stage: StageDir, origin: Origin) -> bool:
 
 def _refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone: list[str]) -> None:
     """Raises UserError when the directory holds results that this recipe would not give."""
-    named = run.read()["name"] if (run.path / "run.json").exists() else recipe.name
+    named = run.read().get("name") if (run.path / "run.json").exists() else recipe.name
     if named != recipe.name:
         raise UserError(f"{run.path}: holds a run of recipe {named!r}, not of {recipe.name!r}; use another --out")
     for name in run.stages:
@@ -154,6 +154,8 @@ def _run_stage(
         _refuse_lost_model(stage, directory)
         progress.skipped(stage.name)
         return
+    if not record:
+        directory.reset()  # what a killed reset left: checkpoints without a stage.json are of no known configuration
     directory.clean()
     directory.write(
         stage=stage.name, kind=stage.settings["kind"], status="running", fingerprint=origin.fingerprint,
@@ -166,9 +168,9 @@ def _run_stage(
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)
-    hashes = {"model": sha256_directory(directory.model)} if stage.kind.makes_model else {}
-    outputs = {name: name for name in hashes}
-    directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
+        hashes = {"model": sha256_directory(directory.model)} if stage.kind.makes_model else {}
+        outputs = {name: name for name in hashes}
+        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
     progress.finish(stage.name, summary)
 
 

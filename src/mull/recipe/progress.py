@@ -174,7 +174,8 @@ def ending(stage: str, summary: dict[str, Any], seconds: float) -> list[str]:
     lines = []
     for name, measures in summary.get("tasks", {}).items():
         estimate = measures["pass@1"]
-        interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]"
+        known = estimate["low"] is not None
+        interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]" if known else "(one family: no interval)"
         lines.append(f"{stage:<8} {name}: pass@1 {estimate['mean']:.3f} {interval}")
     return [*lines, f"{stage:<8} done in {duration(seconds)}"]
 

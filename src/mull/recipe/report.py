@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mull.core.errors import UserError
 from mull.core.files import write_text
 from mull.pages.chain import legend
 from mull.pages.chart import Mark, Series, line_chart, multiples
@@ -81,9 +82,17 @@ def report_json(report: Report) -> dict[str, Any]:
 
 
 def write_report(report: Report) -> Path:
-    """Write `report.html` into the run directory, atomically, and return its path."""
+    """Write `report.html` into the run directory, atomically, and return its path.
+
+    Raises:
+        UserError: it cannot be written.
+    """
     target = report.run.path / "report.html"
-    write_text(target, report_html(report))
+    page = report_html(report)
+    try:
+        write_text(target, page)
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror}); --json prints the claims instead") from None
     return target
 
 

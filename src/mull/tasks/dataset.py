@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ def read_file(path: Path, reading: Reading) -> list[Problem]:
         raise UserError(f"{path}: no such file")
     try:
         rows = list(_rows(path))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     return problems_of(rows, str(path), reading)
 
@@ -87,7 +88,7 @@ def _rows(path: Path) -> Iterator[Row]:
     if not name.endswith((".jsonl", ".json")):
         raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
     opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8") as file:
+    with opener(path, "rt", encoding="utf-8-sig") as file:
         text = file.read()
     yield from _json_array(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
 
@@ -107,6 +108,8 @@ def _json_array(path: Path, text: str) -> list[Row]:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
+        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
 
 
 def _json_lines(path: Path, text: str) -> Iterator[Row]:
@@ -117,6 +120,8 @@ def _json_lines(path: Path, text: str) -> Iterator[Row]:
             yield json.loads(line)
         except json.JSONDecodeError as error:
             raise UserError(f"{path}: row {number} is not valid JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{path}: row {number} cannot be read as JSON ({error})") from None
 
 
 def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]:
@@ -130,6 +135,7 @@ def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]
         where = f"{source}: row {number}"
         if not isinstance(row, Mapping):
             raise UserError(f"{where}: an object with fields is needed, not {type(row).__name__}")
+        _check_text(row, where)
         problem = _problem(row, number, where, reading)
         if problem is None:
             continue
@@ -165,6 +171,12 @@ def _problem(row: Row, number: int, where: str, reading: Reading) -> Problem | N
     )
     check_gold(problem, f"{where}, field {_names(fields.answer)}")
     return problem
+
+
+def _check_text(row: Row, where: str) -> None:
+    """Half of a surrogate pair is valid in JSON, and fails when it is encoded or written in the middle of a run."""
+    if any("\ud800" <= char <= "\udfff" for char in json.dumps(row, ensure_ascii=False, default=str)):
+        raise UserError(f"{where}: half of a surrogate pair (such as \\ud800), which is no character; mend the row")
 
 
 def _gold(row: Row, where: str, reading: Reading) -> str | None:

@@ -71,7 +71,7 @@ class TaskSpec(Config):
 
     @property
     def _is_file(self) -> bool:
-        return self.source.endswith(SUFFIXES) or Path(self.source).is_file()
+        return self.source.endswith(SUFFIXES) or Path(self.source).expanduser().is_file()
 
 
 def _split_text(text: str) -> dict[str, Any]:
@@ -138,8 +138,11 @@ def _spread(problems: list[Problem], limit: int) -> list[Problem]:
 
 
 def _load(spec: TaskSpec) -> list[Problem]:
+    path = Path(spec.source).expanduser()
     if spec._is_file:
-        return read_file(Path(spec.source), _reading(spec))
+        return read_file(path, _reading(spec))
+    if path.is_dir() or spec.source[:1] in (".", "~", "/"):
+        raise UserError(f"{spec.source}: name a file of problems ({', '.join(SUFFIXES)}), not a directory")
     if "/" in spec.source:
         return read_hub(spec.source, spec.subset, _reading(spec))
     task = _TASKS.get(spec.source)

@@ -6,7 +6,7 @@
 
 Every loss is a sum over tokens whose weights were fixed for the whole optimizer batch before it was cut into
 micro-batches, so neither packing nor accumulation can change it. Dropout stays off: the policy that is trained is the
-one that sampled. Left out on purpose: many processes, 16-bit master weights, and writing files (`checkpoint`).
+one that sampled. Left out on purpose: many processes, and writing files (`checkpoint`).
 """
 
 from __future__ import annotations

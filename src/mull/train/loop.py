@@ -76,6 +76,11 @@ class Loop:
         self.stage.log({"step": step, **metrics, "seconds": round(time.monotonic() - self.started, 3)})
         self.report(step + 1, metrics)
 
+    def last_metrics(self) -> dict[str, float]:
+        """The metrics of the last recorded step, {} before the first: a stage resumed at its end still knows them."""
+        rows = self.stage.metrics()
+        return {k: v for k, v in rows[-1].items() if k not in ("step", "seconds") and v is not None} if rows else {}
+
     def _save(self, learner: Learner, extra: dict[str, Any]) -> None:
         self.stage.save_checkpoint(learner.version, lambda path: fill_checkpoint(path, learner, extra))
         self.stage.keep_last(self.config.keep_checkpoints)

@@ -2,8 +2,9 @@
 
 Muon orthogonalises an update; that is meant for matrices which map one hidden space to another. Rows of an embedding
 table or of a head are no such thing and would all be moved at one rate, seen or not, so they go to AdamW together with
-norms and biases, tied or not. Gradients are clipped by one global norm over both.
-Left out on purpose: sharded optimizers, and master copies of 16-bit weights (train in fp32).
+norms and biases, tied or not. Gradients are clipped by one global norm over both. Of 16-bit weights a float32 copy is
+kept and stepped: at a learning rate of 1e-5 an update is smaller than half the distance to the next bfloat16 number, so
+that without the copy most updates would vanish. Left out on purpose: sharded optimizers.
 
 AdamW: 1711.05101; Muon: Jordan et al. (2024), see `muon`.
 """
@@ -11,7 +12,7 @@ AdamW: 1711.05101; Muon: Jordan et al. (2024), see `muon`.
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
@@ -22,6 +23,8 @@ from mull.core.errors import StageFailed
 from mull.train.muon import Muon
 from mull.train.schedule import ScheduleConfig
 
+Share = Annotated[float, Field(ge=0, lt=1)]
+
 
 class OptimConfig(Config):
     """An optimizer and its learning-rate schedule.
@@ -31,7 +34,7 @@ class OptimConfig(Config):
 
     name: Literal["adamw", "muon"] = "adamw"
     lr: float = Field(default=1e-5, gt=0, description="peak learning rate of AdamW")
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Share, Share] = (0.9, 0.95)
     eps: float = Field(default=1e-8, gt=0)
     weight_decay: float = Field(
         default=0.0,
@@ -85,13 +88,15 @@ class Optimizer:
         self.parameters = [*matrices.values(), *others.values()]
         if not self.parameters:
             raise ValueError("the model has no trainable parameter")
+        self.stepped = [_master(parameter) for parameter in self.parameters]
+        body, rest = self.stepped[: len(matrices)], self.stepped[len(matrices) :]
         self.optimizers: list[torch.optim.Optimizer] = []
         if config.name == "muon":
-            if matrices:
-                self.optimizers.append(_muon(list(matrices.values()), config))
-            adamw = list(others.values())
+            if body:
+                self.optimizers.append(_muon(body, config))
+            adamw = rest
         else:
-            adamw = self.parameters
+            adamw = self.stepped
         if adamw:
             self.optimizers.append(_adamw(adamw, config))
         for optimizer in self.optimizers:
@@ -100,7 +105,7 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget all gradients."""
-        for parameter in self.parameters:
+        for parameter in (*self.parameters, *self.stepped):
             parameter.grad = None
 
     def step(self, rate: float) -> float:
@@ -109,22 +114,35 @@ class Optimizer:
         Raises:
             StageFailed: the norm is not finite; nothing has been changed.
         """
-        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        for parameter, master in self._copies():
+            master.grad = None if parameter.grad is None else parameter.grad.float()
+        gradients = [p.grad for p in self.stepped if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         size = float(norm)
         if not math.isfinite(size):
             raise StageFailed(f"the gradient norm is {size}; the weights are as before this step")
         if self.config.grad_clip:
-            torch.nn.utils.clip_grads_with_norm_(self.parameters, self.config.grad_clip, norm)
+            torch.nn.utils.clip_grads_with_norm_(self.stepped, self.config.grad_clip, norm)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate
             optimizer.step()
+        with torch.no_grad():
+            for parameter, master in self._copies():
+                parameter.copy_(master)
         return size
+
+    def _copies(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        """(16-bit parameter, its float32 copy)"""
+        return [pair for pair in zip(self.parameters, self.stepped, strict=True) if pair[0] is not pair[1]]
 
     def state_dict(self) -> dict[str, Any]:
         """Plain containers and tensors."""
-        return {"name": self.config.name, "optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}
+        return {
+            "name": self.config.name,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "masters": [master.detach() for _, master in self._copies()],
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over moments and counters; learning rates and other settings stay this configuration's.
@@ -140,6 +158,16 @@ class Optimizer:
                 {**group, "params": old["params"]} for group, old in zip(current, saved["param_groups"], strict=True)
             ]
             optimizer.load_state_dict({"state": saved["state"], "param_groups": groups})
+        with torch.no_grad():
+            for (_, master), values in zip(self._copies(), state["masters"], strict=True):
+                master.copy_(values)
+
+
+def _master(parameter: nn.Parameter) -> nn.Parameter:
+    """The parameter itself, or a float32 copy of a 16-bit one."""
+    if parameter.dtype not in (torch.bfloat16, torch.float16):
+        return parameter
+    return nn.Parameter(parameter.detach().float())
 
 
 def _adamw(parameters: list[nn.Parameter], config: OptimConfig) -> torch.optim.Optimizer:

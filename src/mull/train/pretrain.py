@@ -97,7 +97,7 @@ def pretrain(
     learner = Learner(model, config.optim, len(batches), micro_batch_tokens=4 * config.batch_tokens)
     begin(len(batches))
     loop.resume(learner)
-    metrics: dict[str, float] = {}
+    metrics = loop.last_metrics()
     for step in loop.steps(learner, len(batches)):
         metrics = learner.fit([examples[i] for i in batches[step]])
         loop.log(step, metrics)

@@ -76,15 +76,15 @@ def train_rl(
     if cursor:
         problems.restore(cursor["problems"])
     engine.load_weights(learner.weights(), learner.version)
-    metrics: dict[str, float] = {}
+    metrics = loop.last_metrics()
     for step in loop.steps(learner, config.steps, lambda: {"problems": problems.state()}):
         collected = collect(engine, chat, problems, score, config, config.sampling, seed)
         if step == 0:
-            check_first_step(learner, collected.kept)
+            check_first_step(learner, collected.all)
         weights_PG = advantages(collected.kept, config.algorithm)
         metrics = learner.update(collected.kept, weights_PG)
         engine.load_weights(learner.weights(), learner.version)
-        problems.note(collected.kept)
+        problems.note(collected.all)
         live = frozenset(group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(row))
         table = rows(step, collected.all, live)
         metrics = {**metrics, **describe(table)}

@@ -18,6 +18,7 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
+from mull.verify.extract import final_answer
 
 METHOD = "countdown"
 MAX_LENGTH = 400
@@ -49,6 +50,10 @@ def check(data: Mapping[str, Any], text: str) -> Verdict:
     """The verdict on `text`; `answer` is the expression in canonical form (None for what is no expression)."""
     infix = data.get("notation", "infix") != "postfix"
     modulus = data.get("modulus")
+    if infix:
+        text = _stated(text)
+        if not text:
+            return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, METHOD)
     if len(text) > MAX_LENGTH:
         return Verdict(
             VerdictKind.INVALID, f"an expression of {len(text)} characters (limit {MAX_LENGTH})", None, METHOD
@@ -67,6 +72,11 @@ def check(data: Mapping[str, Any], text: str) -> Verdict:
     if value != _reduced(data["target"], modulus):
         return Verdict(VerdictKind.WRONG, f"makes {value}, not {data['target']}", answer, METHOD)
     return Verdict(VerdictKind.CORRECT, f"makes {data['target']}", answer, METHOD)
+
+
+def _stated(text: str) -> str:
+    """The expression that a text in plain words ends in, without the marks that writing puts around it."""
+    return (final_answer(text) or "").strip().rstrip(".").strip("` \n")
 
 
 def check_gold(data: Mapping[str, Any], where: str) -> None:

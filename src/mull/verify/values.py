@@ -43,6 +43,7 @@ _PERCENT = re.compile(r"^(.*?)\s*(?:%|\\text \{\s*percent\s*\}|percent)$")
 _WORD = re.compile(r"(?<!\\)\b(?!sqrt\b)[A-Za-z]{4,}|^[A-Za-z]{2,}$")
 _TEXT = re.compile(r"\\text \{([^{}]*)\}")
 _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z]))\s*")
+_NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
 _NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|\\[a-z]+ ?")
 _MATRIX = re.compile(r"\\begin \{pmatrix\}(.*)\\end \{pmatrix\}", re.DOTALL)
 _IN = re.compile(r"^[A-Za-z]\s*\\in\s*")
@@ -142,7 +143,7 @@ def _letters(text: str) -> str:
     bare = " ".join(_TEXT.sub(r" \1 ", text).split())
     if "\\" not in bare and re.fullmatch(r"[^\W\d_](?:[^\d=^_<>]*[^\W\d_])?|\([A-Za-z]\)", bare):
         return bare.strip("()").casefold()
-    return "".join(text.split())
+    return _NOT_BETWEEN_DIGITS.sub("", " ".join(text.split()))  # "1 0" must not vote for "10"
 
 
 def _matrix(text: str) -> Value | None:
