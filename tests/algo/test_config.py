@@ -15,12 +15,12 @@ class Stage(Config):
 
 def test_a_bare_name_is_its_preset() -> None:
     stage = parse_config(Stage, {"algorithm": "dapo"}, "stages.zero")
-    assert stage.algorithm == AlgorithmConfig(name="dapo", advantage_std=True, aggregation="token", clip_high=0.28)
+    assert stage.algorithm == AlgorithmConfig(name="dapo", advantage="group_std", aggregation="token", clip_high=0.28)
 
 
 def test_a_written_key_beats_the_preset_and_the_rest_stays() -> None:
     config = parse_config(Stage, {"algorithm": {"name": "dr_grpo", "aggregation": "token"}}, "s").algorithm
-    assert (config.advantage_std, config.aggregation, config.clip_high) == (False, "token", 0.2)
+    assert (config.advantage, config.aggregation, config.clip_high) == ("group_mean", "token", 0.2)
 
 
 def test_the_sampling_limit_fills_an_open_constant_only() -> None:
@@ -36,6 +36,11 @@ def test_the_sampling_limit_fills_an_open_constant_only() -> None:
         ({"clip_hihg": 0.1}, "did you mean 'clip_high'"),
         ({"kl_coefficient": -1.0}, "greater than or equal to 0"),
         ({"aggregation": "mean"}, "algorithm.aggregation"),
+        ({"kl_in": "reward"}, 'kl_estimator = "k1"'),
+        ({"name": "rloo", "kl_estimator": "k3"}, "k3 has another gradient"),
+        ({"name": "gspo", "dual_clip": 3.0}, "dual_clip belongs to"),
+        ({"dual_clip": 1.1}, "above 1 \\+ clip_high, which is 1.2"),
+        ({"importance_cap": 1.0}, "importance_cap.*greater than 1"),
         (3, "stages.zero.algorithm"),
     ],
 )

@@ -58,7 +58,8 @@ def build_groups(prompts: int = 4, samples: int = 4, seed: int = 0, version: int
         tokens = tuple(rng.randrange(VOCABULARY) for _ in range(length))
         old = tuple(rng.uniform(-4.0, -2.0) for _ in range(length))
         forced = frozenset(i for i in range(1, length) if rng.random() < 0.15)
-        return Completion(prompt, tokens, old, FinishReason.STOP, forced=forced, sample=number, version=version)
+        finish = FinishReason.LENGTH if length > 11 else FinishReason.STOP
+        return Completion(prompt, tokens, old, finish, forced=forced, sample=number, version=version)
 
     groups = []
     for number in range(prompts):

@@ -25,9 +25,24 @@ ALGORITHMS = [
     AlgorithmConfig(name="grpo"),
     AlgorithmConfig(name="grpo", kl_coefficient=0.3, minibatches=1),
     AlgorithmConfig(name="dr_grpo", constant_tokens=14),
-    AlgorithmConfig(name="dapo", kl_coefficient=0.1),
-    AlgorithmConfig(aggregation="prompt"),
+    AlgorithmConfig(name="dapo", kl_coefficient=0.1, kl_estimator="k2", mask_truncated=True),
+    AlgorithmConfig(aggregation="prompt", dual_clip=3.0),
+    AlgorithmConfig(name="rloo", constant_tokens=14, kl_coefficient=0.2),
+    AlgorithmConfig(name="reinforce_pp", kl_coefficient=0.1),
+    AlgorithmConfig(name="reinforce_pp_baseline", kl_coefficient=0.1, kl_estimator="k1"),
+    AlgorithmConfig(name="gspo", clip_low=0.2, clip_high=0.3),
+    AlgorithmConfig(name="gspo", importance="sequence"),
+    AlgorithmConfig(name="cispo"),
+    AlgorithmConfig(name="dapo", importance="token"),
+    AlgorithmConfig(name="cispo", importance="token", importance_rule="mask", importance_cap=5.0),
 ]
+
+
+def name_of(algorithm: AlgorithmConfig) -> str:
+    changed = {k: v for k, v in algorithm.model_dump().items() if v != getattr(AlgorithmConfig(), k)}
+    return "-".join(str(v) for v in changed.values()) or "grpo"
+
+
 OPTIM = OptimConfig(lr=1e-2, grad_clip=0.0)
 PLAIN = "sdpa"
 STALE = -1
@@ -44,6 +59,11 @@ def learner_of(model, algorithm=ALGORITHMS[0], reference=None, tokens=64, optim=
         reference=reference if algorithm.kl_coefficient else None,
         temperature=temperature,
     )
+
+
+def weigh(learner: Learner, groups: Sequence[Group]) -> list[list[float]]:
+    """What the spine does between collecting and updating."""
+    return advantages(groups, learner.algorithm, learner.kl_penalties(groups))
 
 
 def captured(learner: Learner, train: Callable[[], dict]) -> tuple[dict, dict[str, Tensor]]:
@@ -63,27 +83,87 @@ def plain_logprobs(model, tokens: Sequence[int], temperature: float = 1.0) -> Te
     return torch.log_softmax(logits, -1).gather(1, torch.tensor(tokens[1:])[:, None])[:, 0]
 
 
+def plain_advantages(groups: list[Group], penalties: list[list[float]], c: AlgorithmConfig) -> list[list[float] | None]:
+    """Per group, None where it teaches nothing; the formulas of the papers, written with tensors."""
+    raw = [torch.tensor(g.rewards, dtype=torch.float64) for g in groups]
+    net = [r - torch.tensor(p, dtype=torch.float64) for r, p in zip(raw, penalties, strict=True)]
+    if c.advantage == "batch":
+        every = torch.cat(net)
+        return [((r - every.mean()) / (every.std(correction=0) + 1e-4)).tolist() for r in net]
+    live = [r.std(correction=0) > 0 for r in raw]
+    batch = torch.cat([r - r.mean() for r, on in zip(net, live, strict=True) if on]).std(correction=0)
+    found: list[list[float] | None] = []
+    for r, on in zip(net, live, strict=True):
+        scale = {"group_std": r.std(correction=0) + 1e-4, "group_batch_std": batch + 1e-4}.get(c.advantage, 1.0)
+        n = len(r)
+        a = (r - (r.sum() - r) / (n - 1)) if c.advantage == "leave_one_out" else (r - r.mean()) / scale
+        found.append(a.tolist() if on else None)
+    return found
+
+
+def plain_token_loss(new: Tensor, old: Tensor, a: Tensor, on: list[int], c: AlgorithmConfig) -> Tensor:
+    """One output's valid tokens; `old` are the logprobs before the update, `a` the advantage of each token."""
+    new, old, a = new[on], old[on], a[on]
+    low, high = 1 - c.clip_low, 1 + c.clip_high
+    if c.surrogate == "cispo":
+        return -(torch.exp(new - old).clamp(low, high).detach() * a * new)
+    ratio = torch.exp((new - old).mean()).expand(len(on)) if c.surrogate == "gspo" else torch.exp(new - old)
+    value = torch.minimum(ratio * a, ratio.clamp(low, high) * a)
+    if c.dual_clip:
+        value = torch.where(a < 0, torch.maximum(value, c.dual_clip * a), value)
+    return -value
+
+
+def plain_weights(old: Tensor, sampler: Tensor, on: list[int], c: AlgorithmConfig) -> Tensor:
+    gap = (old - sampler).detach()
+    if c.importance == "none":
+        return torch.ones_like(gap)
+    w = torch.exp(gap[on].sum().expand_as(gap) if c.importance == "sequence" else gap)
+    if c.importance_rule == "clip":
+        return w.clamp(max=c.importance_cap)
+    return w * ((w >= 1 / c.importance_cap) & (w <= c.importance_cap))
+
+
 def plain_loss(model, reference, groups: list[Group], c: AlgorithmConfig, temperature: float = 1.0) -> Tensor:
-    """GRPO (2402.03300 eq. 3), Dr. GRPO, DAPO and the prompt mean, output by output."""
+    """Every algorithm of `algo.config`, output by output, straight from its paper."""
+
+    def of(net, done) -> Tensor:
+        return plain_logprobs(net, done.prompt_ids + done.token_ids, temperature)[len(done.prompt_ids) - 1 :]
+
+    valid = [[[t for t in range(len(s.completion.token_ids)) if t not in s.completion.forced] for s in g.samples]
+             for g in groups]  # fmt: skip
+    penalties = [[0.0] * len(g.samples) for g in groups]
+    if c.kl_coefficient and c.kl_in == "reward":
+        with torch.no_grad():
+            gaps = [
+                [torch.tensor(s.completion.logprobs) - of(reference, s.completion) for s in g.samples] for g in groups
+            ]
+        penalties = [[c.kl_coefficient * float(gap[on].sum()) for gap, on in zip(row, ons, strict=True)]
+                     for row, ons in zip(gaps, valid, strict=True)]  # fmt: skip
     outputs: list[list[Tensor]] = []
-    for group in groups:
-        rewards = torch.tensor(group.rewards, dtype=torch.float64)
-        spread = rewards.std(correction=0)
-        if spread == 0:
+    for group, advantage, ons in zip(groups, plain_advantages(groups, penalties, c), valid, strict=True):
+        if advantage is None:
             continue
         outputs.append([])
-        for i, scored in enumerate(group.samples):
+        for scored, a, on in zip(group.samples, advantage, ons, strict=True):
             done = scored.completion
-            a = (rewards[i] - rewards.mean()) / ((spread + 1e-4) if c.advantage_std else 1.0)
-            start = len(done.prompt_ids) - 1
-            new = plain_logprobs(model, done.prompt_ids + done.token_ids, temperature)[start:]
-            ratio = torch.exp(new - torch.tensor(done.logprobs, dtype=torch.float64))
-            value = torch.minimum(ratio * a, ratio.clamp(1 - c.clip_low, 1 + c.clip_high) * a)
-            if c.kl_coefficient:
+            if c.mask_truncated and done.truncated:
+                continue
+            sampler = torch.tensor(done.logprobs, dtype=torch.float64)
+            new = of(model, done)
+            old = sampler if c.importance == "none" else new.detach()
+            loss = plain_token_loss(new, old, a * plain_weights(old, sampler, on, c), on, c)
+            if c.kl_coefficient and c.kl_in == "loss":
                 with torch.no_grad():
-                    ref = plain_logprobs(reference, done.prompt_ids + done.token_ids, temperature)[start:]
-                value = value - c.kl_coefficient * (torch.exp(ref - new) - (ref - new) - 1)
-            outputs[-1].append(-value[[t for t in range(len(new)) if t not in done.forced]])
+                    d0 = of(reference, done)[on]
+                d = new[on] - d0
+                kl = {
+                    "k1": d.detach() + d * d.detach() - (d * d).detach(),
+                    "k2": d * d / 2,
+                    "k3": torch.exp(-d) + d - 1,
+                }
+                loss = loss + c.kl_coefficient * kl[c.kl_estimator]
+            outputs[-1].append(loss)
     flat = [row for group in outputs for row in group]
     limit = float(c.constant_tokens or 1)
     match c.aggregation:
@@ -104,7 +184,7 @@ def assert_same(got: dict[str, Tensor], want: dict[str, Tensor], rtol: float = 1
         torch.testing.assert_close(gradient, want[name], rtol=rtol, atol=rtol * max(scale, 1e-6))
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: f"{a.name}-{a.aggregation}-{a.kl_coefficient}")
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=name_of)
 @pytest.mark.parametrize("temperature", [1.0, 0.7])
 def test_loss_and_gradient_are_the_published_ones(llama, rollouts, algorithm, temperature) -> None:
     model, reference, groups = llama(), llama(seed=1), rollouts(version=STALE)
@@ -113,22 +193,22 @@ def test_loss_and_gradient_are_the_published_ones(llama, rollouts, algorithm, te
     loss.backward()
     wanted = {name: p.grad for name, p in plain.named_parameters()}
     learner = learner_of(model, algorithm, reference, temperature=temperature)
-    metrics, gradients = captured(learner, lambda: learner.update(groups, advantages(groups, algorithm)))
+    metrics, gradients = captured(learner, lambda: learner.update(groups, weigh(learner, groups)))
     assert metrics["loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
     assert_same(gradients, wanted)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: f"{a.name}-{a.aggregation}-{a.kl_coefficient}")
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=name_of)
 @pytest.mark.parametrize("tokens", [1, 19, 40, 10_000])
 def test_micro_batches_and_order_change_nothing(llama, rollouts, algorithm, tokens) -> None:
     groups = rollouts(version=STALE)
     first = learner_of(llama(), algorithm, llama(seed=1), tokens=64)
-    loss, want = captured(first, lambda: first.update(groups, advantages(groups, algorithm)))
+    loss, want = captured(first, lambda: first.update(groups, weigh(first, groups)))
     rng = random.Random(tokens)
     mixed = [replace(g, samples=tuple(rng.sample(g.samples, len(g.samples)))) for g in groups]
     rng.shuffle(mixed)
     other = learner_of(llama(), algorithm, llama(seed=1), tokens=tokens)
-    again, got = captured(other, lambda: other.update(mixed, advantages(mixed, algorithm)))
+    again, got = captured(other, lambda: other.update(mixed, weigh(other, mixed)))
     assert again["loss"] == pytest.approx(loss["loss"], rel=1e-6)
     assert_same(got, want)
 
@@ -143,11 +223,20 @@ def test_fp32_gradients_do_not_depend_on_packing_either(llama, rollouts, tokens)
     assert_same(results[1], results[0], rtol=1e-4)
 
 
-def test_gradient_by_finite_differences(llama, rollouts) -> None:
+@pytest.mark.parametrize(
+    "algorithm",
+    [
+        AlgorithmConfig(name="dapo", kl_coefficient=0.2),
+        AlgorithmConfig(name="rloo", constant_tokens=9, kl_coefficient=0.2, dual_clip=2.0),
+        AlgorithmConfig(name="gspo", clip_low=0.5, clip_high=0.9, kl_coefficient=0.2, kl_estimator="k2"),
+    ],
+    ids=name_of,
+)
+def test_gradient_by_finite_differences(llama, rollouts, algorithm) -> None:
+    """Of all that is differentiable; weights without gradient (CISPO, importance) are checked against the formulas."""
     model, groups = llama(), rollouts(prompts=2, samples=3, version=STALE)
-    algorithm = AlgorithmConfig(name="dapo", kl_coefficient=0.2)
     learner = learner_of(model, algorithm, llama(seed=1))
-    weights = advantages(groups, algorithm)
+    weights = weigh(learner, groups)
     gradients = dict(captured(learner, lambda: learner.update(groups, weights))[1])
     rng, step = random.Random(5), 1e-5
     for name, parameter in model.named_parameters():

@@ -1,10 +1,14 @@
-"""The k3 estimate of KL to the reference model.
+"""KL to the reference model, estimated from sampled tokens. With d = p − q, the policy's logprob less the reference's:
 
-`k3 = exp(q − p) − (q − p) − 1` with p the policy's and q the reference's logprob of the sampled token: unbiased for
-KL(policy ‖ reference), never negative, and added to the loss so that minimising the loss brings the policy back to the
-reference. k1 = p − q is left out on purpose: inside a loss its expected gradient is zero.
+    k1 = d                 unbiased, noisy, of either sign
+    k2 = d²/2              biased, but its gradient d·∇p is, in expectation, exactly that of KL(policy ‖ reference)
+    k3 = exp(−d) + d − 1   unbiased, never negative; its gradient (1 − e^−d)·∇p is that of KL(reference ‖ policy)
 
-Source: Schulman, "Approximating KL divergence" (2020); DeepSeekMath (2402.03300) eq. 4.
+In the loss: k3 as GRPO published it; k2; and k1 with k2's gradient, because k1's own has expectation zero and would do
+nothing but add noise. In the reward only k1 is right: there the gradient is (value)·∇p, and d·∇p is the KL's.
+All are added so that descending the loss brings the policy back to the reference.
+
+Schulman, "Approximating KL divergence" (2020); DeepSeekMath (2402.03300) eq. 4.
 """
 
 from __future__ import annotations
@@ -16,7 +20,10 @@ MAX_LOG_RATIO = 20.0
 """Log ratios are cut here: past e²⁰ a token is far beyond any use, and exp() must not overflow to inf·0 = nan."""
 
 
-def k3(logprobs_N: Tensor, ref_logprobs_N: Tensor) -> Tensor:
-    """Per-token estimate, `[N]`, with gradient to `logprobs_N`."""
-    difference = torch.clamp(ref_logprobs_N - logprobs_N, -MAX_LOG_RATIO, MAX_LOG_RATIO)
-    return torch.exp(difference) - difference - 1
+def kl_loss(logprobs_N: Tensor, ref_logprobs_N: Tensor, estimator: str) -> Tensor:
+    """Per-token KL term of the loss, `[N]`, with gradient to `logprobs_N`."""
+    d_N = torch.clamp(logprobs_N - ref_logprobs_N, -MAX_LOG_RATIO, MAX_LOG_RATIO)
+    if estimator == "k3":
+        return torch.exp(-d_N) + d_N - 1
+    k2_N = d_N.square() / 2
+    return k2_N if estimator == "k2" else k2_N + (d_N - k2_N).detach()

@@ -1,12 +1,12 @@
 """The loss kernel: `loss = Σ_t w_t · ℓ_t`, with w from `aggregate` and ℓ one of the per-token losses below.
 
-    policy         ℓ = −min(ρ A, clip(ρ, 1 − ε_low, 1 + ε_high) A) + β · k3,   ρ = exp(new − old)
+    policy         ℓ = surrogate(ρ, v·A) + β · KL,   ρ = exp(new − old)   (`surrogate`, `importance`, `kl`)
     cross entropy  ℓ = −new
 
-The ratio is per token, as in PPO. With one update on fresh samples old is the detached new logprob: ρ is exactly 1
-and the gradient is A·∇log π. Left out on purpose: any mean. Who divides here brings back the scale bug.
-
-PPO: 1707.06347 eq. 7; GRPO: 2402.03300 eq. 3; clip-higher: DAPO 2503.14476.
+With one update on fresh samples old is the detached new logprob: ρ is exactly 1 and the gradient is A·∇log π. Else old
+is the sampler's logprob or, where an importance weight corrects for the sampler, the learner's own before the update
+(the proximal policy of 2110.00641).
+Left out on purpose: any mean. Who divides here brings back the scale bug.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ import torch
 from torch import Tensor
 
 from mull.algo.config import AlgorithmConfig
-from mull.algo.kl import MAX_LOG_RATIO, k3
+from mull.algo.importance import importance_weights
+from mull.algo.kl import kl_loss
 from mull.algo.packing import Batch
+from mull.algo.surrogate import SURROGATES
+from mull.algo.surrogate.base import ratio
 
 
 @dataclass(frozen=True)
@@ -38,25 +41,24 @@ LossFunction = Callable[[Tensor, Batch, AlgorithmConfig, bool], TokenLoss]
 
 
 def policy_loss(logprobs_N: Tensor, batch: Batch, config: AlgorithmConfig, on_policy: bool) -> TokenLoss:
-    """The clipped policy loss with its KL term.
+    """The surrogate of the algorithm with its importance weights and its KL term.
 
     `on_policy` says that these very weights sampled the batch. The reported ratio is against the sampler's logprobs
     either way: away from 1 on policy, it measures how far engine and learner disagree.
     """
-    sampler_N = batch.old_logprobs_N
-    old_N = logprobs_N.detach() if on_policy else sampler_N
-    ratio_N = torch.exp(torch.clamp(logprobs_N - old_N, -MAX_LOG_RATIO, MAX_LOG_RATIO))
-    low, high = 1 - config.clip_low, 1 + config.clip_high
-    loss_N = -torch.minimum(ratio_N * batch.advantage_N, torch.clamp(ratio_N, low, high) * batch.advantage_N)
-    with torch.no_grad():
-        gain_N = batch.advantage_N > 0
-        clipped_N = torch.where(gain_N, ratio_N > high, (ratio_N < low) & (batch.advantage_N < 0))
-        stats = {
-            "clip_fraction": clipped_N.to(loss_N.dtype),
-            "ratio": torch.exp(torch.clamp(logprobs_N - sampler_N, -MAX_LOG_RATIO, MAX_LOG_RATIO)),
-        }
+    proximal_N = batch.proximal_logprobs_N
+    old_N = logprobs_N.detach() if on_policy else batch.old_logprobs_N if proximal_N is None else proximal_N
+    advantage_N = batch.advantage_N
+    stats = {"ratio": ratio((logprobs_N - batch.old_logprobs_N).detach())}
+    if config.importance != "none":
+        weight_N = importance_weights(old_N, batch.old_logprobs_N, batch.counts, config)
+        advantage_N = advantage_N * weight_N
+        stats["importance"] = weight_N
+    out = SURROGATES[config.surrogate](logprobs_N, old_N, advantage_N, batch.counts, config)
+    loss_N = out.loss_N
+    stats["clip_fraction"] = out.clipped_N.to(loss_N.dtype)
     if config.kl_coefficient and batch.ref_logprobs_N is not None:
-        kl_N = k3(logprobs_N, batch.ref_logprobs_N)
+        kl_N = kl_loss(logprobs_N, batch.ref_logprobs_N, config.kl_estimator)
         loss_N = loss_N + config.kl_coefficient * kl_N
         stats["kl"] = kl_N.detach()
     return TokenLoss(loss_N, stats)

@@ -39,6 +39,7 @@ class Batch:
     advantage_N: Tensor
     old_logprobs_N: Tensor
     ref_logprobs_N: Tensor | None
+    proximal_logprobs_N: Tensor | None
     lengths: tuple[int, ...]
     counts: tuple[int, ...]
     members: tuple[int, ...]
@@ -70,11 +71,11 @@ def pack(samples: Sequence[Sample], scales: Sequence[float], micro_batch_tokens:
     """Samples as micro-batches; every token that carries loss gets its sample's scale as weight.
 
     Raises:
-        ValueError: some samples have reference logprobs and others have not.
+        ValueError: some samples have reference (or proximal) logprobs and others have not.
     """
-    with_reference = {sample.ref_logprobs is not None for sample in samples}
-    if len(with_reference) > 1:
-        raise ValueError("reference logprobs must be given for all samples or for none")
+    given = {(sample.ref_logprobs is not None, sample.proximal_logprobs is not None) for sample in samples}
+    if len(given) > 1:
+        raise ValueError("reference and proximal logprobs must be given for all samples or for none")
     bins = split_by_length([len(sample.tokens) for sample in samples], micro_batch_tokens)
     return [_pack_samples([samples[i] for i in members], [scales[i] for i in members], members) for members in bins]
 
@@ -82,17 +83,21 @@ def pack(samples: Sequence[Sample], scales: Sequence[float], micro_batch_tokens:
 def _pack_samples(samples: list[Sample], scales: list[float], members: list[int]) -> Batch:
     picked = [[i for i, on in enumerate(sample.loss_mask) if on] for sample in samples]
     counts = [len(places) for places in picked]
-    reference = None
-    if samples[0].ref_logprobs is not None:
-        reference = _floats([s.ref_logprobs[i] for s, places in zip(samples, picked, strict=True) for i in places])  # type: ignore[index]
+
+    def per_token(rows: list[tuple[float, ...] | None]) -> Tensor | None:
+        if any(row is None for row in rows):
+            return None
+        return _floats([row[i] for row, places in zip(rows, picked, strict=True) for i in places])  # type: ignore[index]
+
     return _batch(
         [sample.tokens for sample in samples],
         [[sample.prompt_length + i for i in places] for sample, places in zip(samples, picked, strict=True)],
         members,
         weight_N=_repeated(scales, counts),
         advantage_N=_repeated([sample.advantage for sample in samples], counts),
-        old_logprobs_N=_floats([s.old_logprobs[i] for s, places in zip(samples, picked, strict=True) for i in places]),
-        ref_logprobs_N=reference,
+        old_logprobs_N=per_token([sample.old_logprobs for sample in samples]),
+        ref_logprobs_N=per_token([sample.ref_logprobs for sample in samples]),
+        proximal_logprobs_N=per_token([sample.proximal_logprobs for sample in samples]),
     )
 
 
@@ -114,6 +119,7 @@ def _pack_examples(examples: list[Example], scale: float, members: list[int]) ->
         advantage_N=nothing,
         old_logprobs_N=nothing,
         ref_logprobs_N=None,
+        proximal_logprobs_N=None,
     )
 
 

@@ -17,7 +17,8 @@ class Sample:
     """One completion of one prompt; the per-token fields run over the completion, prompt excluded.
 
     `loss_mask` is True where the model sampled the token. `old_logprobs` are the sampler's, at its temperature.
-    `group` numbers the prompt within the batch.
+    `group` numbers the prompt within the batch. `ref_logprobs` are the reference model's, `proximal_logprobs` the
+    learner's own before the updates of a batch; None where they are not needed.
 
     Example: `Sample((5, 9, 7, 1), 2, (True, True), (-0.1, -2.3), advantage=1.0)`
     """
@@ -29,13 +30,14 @@ class Sample:
     advantage: float = 0.0
     group: int = 0
     ref_logprobs: tuple[float, ...] | None = None
+    proximal_logprobs: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         length = len(self.tokens) - self.prompt_length
         if self.prompt_length < 1:
             raise ValueError("a sample needs at least one prompt token: nothing predicts its first token otherwise")
-        per_token = [self.loss_mask, self.old_logprobs, *([self.ref_logprobs] if self.ref_logprobs is not None else [])]
-        if any(len(values) != length for values in per_token):
+        per_token = [self.loss_mask, self.old_logprobs, self.ref_logprobs, self.proximal_logprobs]
+        if any(values is not None and len(values) != length for values in per_token):
             raise ValueError(f"per-token fields must have {length} entries, one a completion token")
 
     @property
@@ -74,11 +76,14 @@ def sample_of(completion: Completion, advantage: float = 0.0, group: int = 0) ->
     )
 
 
-def live_samples(groups: Sequence[Group], weights_PG: Sequence[Sequence[float]]) -> list[Sample]:
+def live_samples(
+    groups: Sequence[Group], weights_PG: Sequence[Sequence[float]], mask_truncated: bool = False
+) -> list[Sample]:
     """The samples that count in the loss: of groups with any non-zero weight, those that are not excluded.
 
     A constant group is left out whole, numerator and denominator and KL alike, exactly as if it had never been
-    collected. A sample of a live group whose weight happens to be 0 stays: it counts in the mean over the batch.
+    collected. A sample of a live group whose weight happens to be 0 stays: it counts in the mean over the batch. With
+    `mask_truncated`, samples that hit the token limit are left out, of the mean too.
 
     Raises:
         ValueError: `weights_PG` has not the shape of `groups`.
@@ -91,6 +96,6 @@ def live_samples(groups: Sequence[Group], weights_PG: Sequence[Sequence[float]])
             continue
         for scored, weight in zip(group.samples, weights, strict=True):
             sample = sample_of(scored.completion, float(weight), number)
-            if sample.valid and not scored.excluded:
+            if sample.valid and not scored.excluded and not (mask_truncated and scored.completion.truncated):
                 samples.append(sample)
     return samples

@@ -24,7 +24,7 @@ from mull.algo.config import AlgorithmConfig
 from mull.algo.logprobs import TokenLogprobs, token_logprobs
 from mull.algo.losses import LossFunction, cross_entropy, policy_loss, weighted_sum
 from mull.algo.packing import Batch, pack, pack_examples
-from mull.algo.samples import Example, Sample, live_samples
+from mull.algo.samples import Example, Sample, live_samples, sample_of
 from mull.core.errors import StageFailed
 from mull.core.types import Group
 from mull.model.attention import ATTENTION, PackedLayout
@@ -84,11 +84,13 @@ class Learner:
         Raises:
             StageFailed: the loss or the gradient is not finite; the step that would have applied it was not taken.
         """
-        samples = live_samples(groups, weights_PG)
+        samples = live_samples(groups, weights_PG, self.algorithm.mask_truncated)
         fresh = all(s.completion.version == self.version for group in groups for s in group.samples)
         on_policy = fresh and self.algorithm.updates == 1
-        if self.algorithm.kl_coefficient:
-            samples = self._with_reference(samples)
+        if self._kl_in_loss:
+            samples = self._with_logprobs(samples, "ref_logprobs", self.reference)
+        if self.algorithm.importance != "none" and not on_policy:
+            samples = self._with_logprobs(samples, "proximal_logprobs", self.model)
         share = rate(self.version, self.total_steps, self.optimizer.config.schedule)
         log = _Log(lr=share * self.optimizer.config.lr)
         for _ in range(self.algorithm.epochs):
@@ -115,6 +117,18 @@ class Learner:
         self._step(pack_examples(examples, 1 / total, self.micro_batch_tokens), loss, True, share, log)
         self.version += 1
         return log.metrics()
+
+    def kl_penalties(self, groups: Sequence[Group]) -> list[list[float]] | None:
+        """β·KL of every sample where that is part of the reward, else None; k1, forced tokens left out.
+
+        The sum over an output of sampler's less reference's logprobs (2402.14740 eq. 1).
+        """
+        if not self.algorithm.kl_coefficient or self.algorithm.kl_in != "reward":
+            return None
+        assert self.reference is not None
+        samples = [sample_of(scored.completion) for group in groups for scored in group.samples]
+        rows = iter(zip(samples, self._logprobs(self.reference, samples), strict=True))
+        return [[self.algorithm.kl_coefficient * _k1(*next(rows)) for _ in group.samples] for group in groups]
 
     def logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
         """Logprobs of every completion token of each sample, forced ones included, at the learner's temperature.
@@ -148,7 +162,7 @@ class Learner:
 
     def _packed(self, samples: Sequence[Sample], scales: Sequence[float]) -> list[Batch]:
         """Micro-batches of the samples that push anything: without KL, a sample of advantage 0 does not."""
-        pushing = [i for i, sample in enumerate(samples) if sample.advantage or self.algorithm.kl_coefficient]
+        pushing = [i for i, sample in enumerate(samples) if sample.advantage or self._kl_in_loss]
         return pack([samples[i] for i in pushing], [scales[i] for i in pushing], self.micro_batch_tokens)
 
     def _step(self, batches: list[Batch], loss: LossFunction, on_policy: bool, share: float, log: _Log) -> None:
@@ -201,14 +215,23 @@ class Learner:
                     result[member] = part
         return result
 
-    def _with_reference(self, samples: Sequence[Sample]) -> list[Sample]:
-        assert self.reference is not None
-        rows = self._logprobs(self.reference, samples)
-        return [replace(s, ref_logprobs=tuple(row.tolist())) for s, row in zip(samples, rows, strict=True)]
+    @property
+    def _kl_in_loss(self) -> bool:
+        return self.algorithm.kl_coefficient > 0 and self.algorithm.kl_in == "loss"
+
+    def _with_logprobs(self, samples: Sequence[Sample], field: str, model: nn.Module | None) -> list[Sample]:
+        assert model is not None
+        rows = self._logprobs(model, samples)
+        return [replace(s, **{field: tuple(row.tolist())}) for s, row in zip(samples, rows, strict=True)]
 
     def _reset_reference(self) -> None:
         if self.reference is not None:
             load_weights(self.reference, self.weights())
+
+
+def _k1(sample: Sample, ref_logprobs: Tensor) -> float:
+    gaps = zip(sample.old_logprobs, ref_logprobs.tolist(), sample.loss_mask, strict=True)
+    return math.fsum(old - ref for old, ref, on in gaps if on)
 
 
 def _packable(model: nn.Module) -> nn.Module:

@@ -81,7 +81,7 @@ def train_rl(
         collected = collect(engine, chat, problems, score, config, config.sampling, seed)
         if step == 0:
             check_first_step(learner, collected.all)
-        weights_PG = advantages(collected.kept, config.algorithm)
+        weights_PG = advantages(collected.kept, config.algorithm, learner.kl_penalties(collected.kept))
         metrics = learner.update(collected.kept, weights_PG)
         engine.load_weights(learner.weights(), learner.version)
         problems.note(collected.all)
