@@ -78,7 +78,7 @@ def test_permuting_samples_permutes_advantages(kind: str, rewards: list[float], 
 
 @pytest.mark.parametrize("kind", BASELINES)
 def test_penalties_are_taken_off_but_never_wake_a_constant_group(kind: str) -> None:
-    """A KL in the reward differs within a group whose answers are all right; divided by its deviation it would be ±1."""
+    """A KL in the reward differs within a group whose answers are all right; over its deviation it would be ±1."""
     config = AlgorithmConfig(advantage=kind)  # type: ignore[arg-type]
     groups = [group_of([1.0, 1.0, 1.0]), group_of([0.0, 1.0, 1.0], {2}), group_of([0.0, 1.0])]
     penalties = [[0.001, 0.002, 0.003], [0.5, 0.25, 9.0], [0.0, 0.0]]

@@ -29,7 +29,7 @@ def test_k3_and_k2_are_never_negative_and_zero_at_the_reference() -> None:
 
 @pytest.mark.parametrize(("estimator", "forward"), [("k1", False), ("k2", False), ("k3", True)])
 def test_whose_gradient_it_is(estimator: str, forward: bool) -> None:
-    """In expectation over the policy's own samples: k1 and k2 descend KL(policy, reference), k3 KL(reference, policy)."""
+    """In expectation over the policy's samples: k1 and k2 descend KL(policy, reference), k3 KL(reference, policy)."""
     z, p, q = policy_and_reference()
     [found] = torch.autograd.grad((p.detach().exp() * kl_loss(p, q, estimator)).sum(), [z])
     z, p, q = policy_and_reference()

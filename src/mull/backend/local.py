@@ -1,4 +1,4 @@
-"""One process: learner and engine share one model, so that a weight sync is a number.
+"""One process: learner and engine share one model, LoRA's adapters included, so that a weight sync is a number.
 
 Left out on purpose: torchrun with FSDP2, and Ray with vLLM.
 """
@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel, load_model
+from mull.model.lora import add_lora
 from mull.train.learner import Learner
 from mull.train.rl import RLConfig
 
 
-def make_pair(loaded: LoadedModel, config: RLConfig) -> tuple[Learner, LocalEngine]:
-    """The learner and the engine of an rl stage; a reference model is loaded only where a KL term needs it."""
+def make_pair(loaded: LoadedModel, config: RLConfig, seed: int = 0) -> tuple[Learner, LocalEngine]:
+    """The learner and the engine of an rl stage; a reference model is loaded only where a KL term needs it.
+
+    `seed` fixes the first values of LoRA's adapters.
+    """
     algorithm = config.algorithm.with_token_limit(config.sampling.max_tokens)
-    reference = load_model(loaded.source, config.dtype).model if algorithm.kl_coefficient else None
+    if config.lora:
+        add_lora(loaded.model, config.lora, seed)
+    needs_reference = algorithm.kl_coefficient and not config.lora
+    reference = load_model(loaded.source, config.dtype).model if needs_reference else None
     learner = Learner(
         loaded.model,
         config.optim,

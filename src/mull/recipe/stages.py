@@ -24,6 +24,7 @@ from mull.core.types import Problem, Scored
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, evaluate
 from mull.model.load import LoadedModel, check_source, load_model, save_model
+from mull.model.lora import merge_lora
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.loop import Loop
@@ -76,7 +77,7 @@ def run_rl(context: Context) -> dict[str, Any]:
     mixture = load_mixture(config.tasks)
     loaded = load_model(context.models["init"], config.dtype)
     chat = _chat(loaded, config.template)
-    learner, engine = make_pair(loaded, config)
+    learner, engine = make_pair(loaded, config, context.seed)
     _check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
     context.begin(config.steps, "step")
     metrics = train_rl(
@@ -90,6 +91,7 @@ def run_rl(context: Context) -> dict[str, Any]:
         Loop(context.stage, config, context.stop, context.report),
         lambda step, groups, trained: rollout_rows(step, groups, judge(chat), trained),
     )
+    merge_lora(loaded.model)
     save_model(loaded.model, loaded.tokenizer, context.stage.model)
     return {k: v for k, v in metrics.items() if math.isfinite(v)}
 

@@ -29,12 +29,15 @@ from mull.core.errors import StageFailed
 from mull.core.types import Group
 from mull.model.attention import ATTENTION, PackedLayout
 from mull.model.head import hidden_states, lm_head
+from mull.model.lora import adapters_off, has_lora
 from mull.train.optim import OptimConfig, Optimizer
 from mull.train.schedule import rate
 
 
 class Learner:
     """A model, its optimizer, and the number of updates the weights have seen (`version`).
+
+    The reference model of a KL term is `reference` or, for a model with LoRA, itself with the adapters off.
 
     `version` counts calls of `update` and `fit`, and with it the learning-rate schedule of `total_steps`.
     `temperature` is the sampling's: the logprobs that are trained are those that were sampled from.
@@ -57,7 +60,7 @@ class Learner:
         reference: nn.Module | None = None,
     ) -> None:
         self.algorithm = algorithm or AlgorithmConfig()
-        if self.algorithm.kl_coefficient and reference is None:
+        if self.algorithm.kl_coefficient and reference is None and not has_lora(model):
             raise ValueError("kl_coefficient above 0 needs a reference model")
         if not temperature > 0:
             raise ValueError(f"training needs a temperature above 0, not {temperature}")
@@ -88,9 +91,9 @@ class Learner:
         fresh = all(s.completion.version == self.version for group in groups for s in group.samples)
         on_policy = fresh and self.algorithm.updates == 1
         if self._kl_in_loss:
-            samples = self._with_logprobs(samples, "ref_logprobs", self.reference)
+            samples = _with_logprobs(samples, "ref_logprobs", self._reference_logprobs(samples))
         if self.algorithm.importance != "none" and not on_policy:
-            samples = self._with_logprobs(samples, "proximal_logprobs", self.model)
+            samples = _with_logprobs(samples, "proximal_logprobs", self.logprobs(samples))
         share = rate(self.version, self.total_steps, self.optimizer.config.schedule)
         log = _Log(lr=share * self.optimizer.config.lr)
         for _ in range(self.algorithm.epochs):
@@ -125,9 +128,8 @@ class Learner:
         """
         if not self.algorithm.kl_coefficient or self.algorithm.kl_in != "reward":
             return None
-        assert self.reference is not None
         samples = [sample_of(scored.completion) for group in groups for scored in group.samples]
-        rows = iter(zip(samples, self._logprobs(self.reference, samples), strict=True))
+        rows = iter(zip(samples, self._reference_logprobs(samples), strict=True))
         return [[self.algorithm.kl_coefficient * _k1(*next(rows)) for _ in group.samples] for group in groups]
 
     def logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
@@ -142,8 +144,9 @@ class Learner:
         return named_weights(self.model)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that an exact resume needs, random states apart; tensors are live, not copies."""
-        state = {"version": self.version, "weights": self.weights(), "optimizer": self.optimizer.state_dict()}
+        """All that an exact resume needs, random states and frozen weights apart; tensors are live, not copies."""
+        weights = named_weights(self.model, trained=True)
+        state = {"version": self.version, "weights": weights, "optimizer": self.optimizer.state_dict()}
         if self.reference is not None and self.algorithm.reference_every:
             state["reference"] = named_weights(self.reference)
         return state
@@ -154,7 +157,7 @@ class Learner:
         Raises:
             ValueError: the state is of another model or optimizer.
         """
-        load_weights(self.model, state["weights"])
+        load_weights(self.model, state["weights"], trained=True)
         if "reference" in state and self.reference is not None:
             load_weights(self.reference, state["reference"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -219,14 +222,19 @@ class Learner:
     def _kl_in_loss(self) -> bool:
         return self.algorithm.kl_coefficient > 0 and self.algorithm.kl_in == "loss"
 
-    def _with_logprobs(self, samples: Sequence[Sample], field: str, model: nn.Module | None) -> list[Sample]:
-        assert model is not None
-        rows = self._logprobs(model, samples)
-        return [replace(s, **{field: tuple(row.tolist())}) for s, row in zip(samples, rows, strict=True)]
+    def _reference_logprobs(self, samples: Sequence[Sample]) -> list[Tensor]:
+        if self.reference is not None:
+            return self._logprobs(self.reference, samples)
+        with adapters_off(self.model):
+            return self._logprobs(self.model, samples)
 
     def _reset_reference(self) -> None:
         if self.reference is not None:
             load_weights(self.reference, self.weights())
+
+
+def _with_logprobs(samples: Sequence[Sample], field: str, rows: Sequence[Tensor]) -> list[Sample]:
+    return [replace(s, **{field: tuple(row.tolist())}) for s, row in zip(samples, rows, strict=True)]
 
 
 def _k1(sample: Sample, ref_logprobs: Tensor) -> float:
@@ -254,20 +262,21 @@ def split_by_group(samples: Sequence[Sample], minibatches: int) -> list[list[Sam
     return [part for part in parts if part]
 
 
-def named_weights(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters (tied ones once) and persistent buffers by name, detached, not copied."""
+def named_weights(model: nn.Module, trained: bool = False) -> dict[str, Tensor]:
+    """Parameters (tied ones once; `trained`: without frozen ones) and persistent buffers by name, not copied."""
     every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
     buffers = {name: tensor for name, tensor in model.state_dict().items() if name not in every}
-    return {**{name: p.detach() for name, p in model.named_parameters()}, **buffers}
+    kept = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad or not trained}
+    return {**kept, **buffers}
 
 
-def load_weights(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+def load_weights(model: nn.Module, weights: Mapping[str, Tensor], trained: bool = False) -> None:
     """Copy `weights` (as of `named_weights`) into the model's own tensors.
 
     Raises:
         ValueError: names or shapes differ.
     """
-    own = named_weights(model)
+    own = named_weights(model, trained)
     if own.keys() != weights.keys() or any(own[name].shape != weights[name].shape for name in own):
         odd = sorted(own.keys() ^ weights.keys()) or [n for n in own if own[n].shape != weights[n].shape]
         raise ValueError(f"these weights are of another model: {odd[0]} differs")

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mull.algo.advantages import advantages
 from mull.algo.config import AlgorithmConfig
@@ -22,6 +22,7 @@ from mull.algo.samples import sample_of
 from mull.core.chat import Chat
 from mull.core.types import Group
 from mull.engine.base import Engine
+from mull.model.lora import LoraConfig
 from mull.rewards.score import RewardConfig, Scorer
 from mull.rollout.collect import CollectConfig, SamplingConfig, collect
 from mull.tasks.iterator import TaskIterator
@@ -50,9 +51,18 @@ class RLConfig(CollectConfig, Checkpointing):
     micro_batch_tokens: int = Field(default=4096, ge=1, description="most tokens of one forward and backward pass")
     slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
     dtype: Literal["float32", "bfloat16"] = "float32"
+    lora: LoraConfig | None = Field(
+        default=None, description="train low-rank adapters beside frozen weights; merged when the stage is done"
+    )
     retire_at: float | None = Field(
         default=None, gt=0, le=1, description="pass rate from which a problem is no longer drawn"
     )
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> RLConfig:
+        if self.lora and self.algorithm.reference_every:
+            raise ValueError("algorithm.reference_every: with lora the reference is the model without adapters; set 0")
+        return self
 
 
 def train_rl(
