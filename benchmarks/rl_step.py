@@ -47,7 +47,7 @@ def setup(folder: Path) -> None:
 
 def child(python: str, script: str, extra: list[str]) -> dict[str, Any]:
     """One configuration once, in a process of its own; `error` where it failed."""
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "TOKENIZERS_PARALLELISM": "false", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(
         [python, str(HERE / script), *extra], capture_output=True, text=True, env={**os.environ, **threads, **quiet}
@@ -106,7 +106,10 @@ def show(title: str, found: dict[str, dict[str, float]]) -> None:
     ours = found.get("mull")
     for name, r in found.items():
         if ours and name != "mull":
-            print(f"{name} / mull: {r['total'] / ours['total']:.2f}x time, {r['memory'] / ours['memory']:.2f}x memory")
+            print(
+                f"{name} / mull: {r['total'] / ours['total']:.2f}x time, {r['memory'] / ours['memory']:.2f}x memory",
+                flush=True,
+            )
 
 
 def machine(peer: Path | None) -> dict[str, str]:

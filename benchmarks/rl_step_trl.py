@@ -151,9 +151,7 @@ def main() -> None:
             return completions, logprobs
 
         trainer._generate_single_turn = counted
-        trainer._get_per_token_logps_and_entropies = clock.timed(
-            "logprobs", trainer._get_per_token_logps_and_entropies
-        )
+        trainer._get_per_token_logps_and_entropies = clock.timed("logprobs", trainer._get_per_token_logps_and_entropies)
         trainer.accelerator.backward = clock.timed("backward", trainer.accelerator.backward)
         force_lengths(trainer, options)
         trainer.train()

@@ -55,7 +55,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Unit:
-    """Sequences that lie in one micro-batch, with their first `shared` tokens there once. Example: `Unit(51, (3, 0))`"""
+    """Sequences of one micro-batch; their first `shared` tokens lie there once. Example: `Unit(51, (3, 0))`"""
 
     shared: int
     members: tuple[int, ...]
@@ -84,9 +84,9 @@ def units_of(lengths: Sequence[int], prefixes: Sequence[tuple[int, ...]], micro_
 def split_units(units: Sequence[Unit], lengths: Sequence[int], micro_batch_tokens: int) -> list[list[Unit]]:
     """The units of each micro-batch: largest first, at most `micro_batch_tokens` together.
 
-    A sequence longer than that gets a micro-batch of its own.
+    A sequence longer than that gets a micro-batch of its own. The order of the input decides between equals only.
     """
-    ordered = sorted(units, key=lambda unit: (-unit.size(lengths), unit.members))
+    ordered = sorted(units, key=lambda u: (-u.size(lengths), -u.shared, [-lengths[i] for i in u.members], u.members))
     bins = _first_fit([unit.size(lengths) for unit in ordered], micro_batch_tokens)
     return [[ordered[k] for k in part] for part in bins]
 

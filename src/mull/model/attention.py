@@ -1,9 +1,9 @@
 """One attention function for packed training and cached decoding, registered with transformers as "mull".
 
 What a layer attends to is said by a context that travels through the model's forward as the keyword `mull`:
-`PackedLayout` (`packed`) for a stream of sequences without padding, the local engine's cache for decoding. So one module
-with one copy of the weights serves both. Registering a function without an entry in the mask registry would silently
-drop masks; ours is there and builds none, because every context masks by construction.
+`PackedLayout` (in `packed`) for a stream of sequences without padding, the local engine's cache for decoding. So one
+module with one copy of the weights serves both. Registering a function without an entry in the mask registry would
+silently drop masks; ours is there and builds none, because every context masks by construction.
 
 Legend: T tokens of a stream, H heads, D head width.
 Left out on purpose: soft-capped scores, attention sinks and position biases, which are refused by name; dropout of

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -94,49 +95,40 @@ class PackedLayout:
         parents = [-1] * len(lengths) if parents is None else parents
         if any(parent >= 0 and parents[parent] >= 0 for parent in parents):
             raise ValueError("a segment's parent can't have a parent itself")
-        starts = torch.cumsum(torch.tensor([0, *lengths[:-1]]), 0)
-        own = torch.tensor(lengths)
-        before = torch.tensor([lengths[parent] if parent >= 0 else 0 for parent in parents])
-        origin = starts[torch.tensor(parents).clamp(min=0)]
-        blocks, keys, queries, answers = [], [], [], []
+        before = [lengths[parent] if parent >= 0 else 0 for parent in parents]
+        blocks, keys, queries, done = [], [], [], 0
         restore_T = torch.empty(sum(lengths), dtype=torch.long)
-        done = 0
-        for run in _runs(lengths, before.tolist(), waste):
-            own_R, before_R = own[run], before[run]
-            total_R = own_R + before_R
-            causal = bool(own_R[0] >= before_R[0])
-            at_RL = torch.minimum(torch.arange(int(total_R.max()))[None], total_R[:, None] - 1)
-            past_RL = at_RL - before_R[:, None]
-            keys_RL = torch.where(past_RL < 0, origin[run][:, None] + at_RL, starts[run][:, None] + past_RL)
-            steps_1Q = torch.arange(int(own_R.max()))[None]
-            real_RQ = steps_1Q < own_R[:, None]
-            own_RQ = starts[run][:, None] + torch.minimum(steps_1Q, own_R[:, None] - 1)
-            queries_RQ = keys_RL if causal else own_RQ
-            # Where token q of a row's own finds its answer among the block's.
-            shift_R1 = torch.arange(len(run))[:, None] * queries_RQ.shape[1] + (before_R[:, None] if causal else 0)
-            restore_T[own_RQ[real_RQ]] = (done + shift_R1 + steps_1Q)[real_RQ]
+        for run in _runs(lengths, before, waste):
+            rows = _Rows.of(run, lengths, before, parents)
+            queries_RQ = rows.keys_RL if rows.causal else rows.own_RQ
+            # A row that asks with its parent's tokens too has its own answers after those.
+            skip_R1 = rows.total_R[:, None] - rows.own_R[:, None] if rows.causal else 0
+            answers_RQ = done + torch.arange(len(run))[:, None] * queries_RQ.shape[1] + skip_R1 + rows.steps_1Q
+            restore_T[rows.own_RQ[rows.real_RQ]] = answers_RQ[rows.real_RQ]
             done += queries_RQ.numel()
-            blocks.append(
-                Block(*queries_RQ.shape, keys_RL.shape[1], causal, own_R.to(device), total_R.to(device))
-            )
-            keys.append(keys_RL.flatten())
+            count, width = queries_RQ.shape
+            own_R, total_R = rows.own_R.to(device), rows.total_R.to(device)
+            blocks.append(Block(count, width, rows.keys_RL.shape[1], rows.causal, own_R, total_R))
+            keys.append(rows.keys_RL.flatten())
             queries.append(queries_RQ.flatten())
-        return cls(
-            tuple(lengths), tuple(blocks), torch.cat(keys).to(device), torch.cat(queries).to(device),
-            restore_T.to(device),
-        )  # fmt: skip
+        keys_N, queries_N = torch.cat(keys).to(device), torch.cat(queries).to(device)
+        return cls(tuple(lengths), tuple(blocks), keys_N, queries_N, restore_T.to(device))
 
     def attend(
         self, layer: int, query_1HTD: Tensor, key_1HTD: Tensor, value_1HTD: Tensor, scaling: float, window: int | None
     ) -> Tensor:
         """Attention of every token to what it may see, `[1, T, H, D]`."""
+        # On CPUs the 16-bit kernel is the slower one: five times, measured without AMX.
+        dtype, wide = query_1HTD.dtype, query_1HTD.device.type == "cpu" and query_1HTD.dtype.itemsize == 2
         gathered = (
-            x[0].transpose(0, 1).index_select(0, at_N)
+            x[0].transpose(0, 1).index_select(0, at_N).to(torch.float32 if wide else dtype)
             for x, at_N in ((query_1HTD, self.queries_N), (key_1HTD, self.keys_N), (value_1HTD, self.keys_N))
         )
         sizes_Q = [block.rows * block.queries for block in self.blocks]
         sizes_L = [block.rows * block.keys for block in self.blocks]
-        parts = zip(*(x.split(size) for x, size in zip(gathered, (sizes_Q, sizes_L, sizes_L), strict=True)), strict=True)
+        parts = zip(
+            *(x.split(size) for x, size in zip(gathered, (sizes_Q, sizes_L, sizes_L), strict=True)), strict=True
+        )
         out = []
         for block, part in zip(self.blocks, parts, strict=True):
             query, key, value = (x.unflatten(0, (block.rows, -1)).transpose(1, 2) for x in part)
@@ -145,7 +137,38 @@ class PackedLayout:
                 query, key, value, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=True
             )
             out.append(out_RHQD.transpose(1, 2).flatten(0, 1))
-        return torch.cat(out).index_select(0, self.restore_T)[None]
+        return torch.cat(out).index_select(0, self.restore_T)[None].to(dtype)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Stream positions of a block's rows: of all their keys, and of their own tokens; padding repeats the last.
+
+    `real_RQ` is False at the padding of `own_RQ`, `steps_1Q` counts along it.
+    """
+
+    causal: bool
+    own_R: Tensor
+    total_R: Tensor
+    keys_RL: Tensor
+    own_RQ: Tensor
+    real_RQ: Tensor
+    steps_1Q: Tensor
+
+    @classmethod
+    def of(cls, run: list[int], lengths: Sequence[int], before: Sequence[int], parents: Sequence[int]) -> _Rows:
+        starts = [0, *accumulate(lengths)]
+        start_R1 = torch.tensor([starts[i] for i in run])[:, None]
+        origin_R1 = torch.tensor([starts[parents[i]] if parents[i] >= 0 else 0 for i in run])[:, None]
+        own_R1, before_R1 = (torch.tensor([x[i] for i in run])[:, None] for x in (lengths, before))
+        total_R1 = own_R1 + before_R1
+        at_RL = torch.minimum(torch.arange(int(total_R1.max()))[None], total_R1 - 1)
+        past_RL = at_RL - before_R1
+        keys_RL = torch.where(past_RL < 0, origin_R1 + at_RL, start_R1 + past_RL)
+        steps_1Q = torch.arange(int(own_R1.max()))[None]
+        own_RQ = start_R1 + torch.minimum(steps_1Q, own_R1 - 1)
+        causal = lengths[run[0]] >= before[run[0]]
+        return cls(causal, own_R1[:, 0], total_R1[:, 0], keys_RL, own_RQ, steps_1Q < own_R1, steps_1Q)
 
 
 def _runs(own: Sequence[int], before: Sequence[int], waste: float) -> list[list[int]]:
