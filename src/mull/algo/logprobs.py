@@ -3,9 +3,9 @@
     z = head(h) / temperature,   logprob = z[target] − logsumexp(z),   entropy = logsumexp(z) − Σ_v softmax(z)_v z_v
 
 Legend: N predicted tokens, D hidden size, V vocabulary. The head works in chunks of tokens, in fp32 at least. The
-backward pass computes each chunk's logits again, one product of [chunk, D] by [D, V], and writes
-`dz = g · (onehot − softmax) / temperature`; where all logits are small they are kept instead. The entropy has no
-gradient: it is reported, not trained. Left out on purpose: an entropy bonus.
+backward pass writes `dz = g · (onehot − softmax) / temperature`. The first chunks' probabilities are kept for it, up
+to a fixed amount; the logits of the others are computed again, one product of [chunk, D] by [D, V]. The entropy has
+no gradient: it is reported, not trained. Left out on purpose: an entropy bonus.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-CHUNK_ELEMENTS = 1 << 24
-"""Logits held at once: 64 MB of fp32."""
-KEPT_ELEMENTS = 1 << 22
-"""Up to this many logits the forward pass keeps them for the backward pass."""
+CHUNK_ELEMENTS = 1 << 23
+"""Logits computed at once: 32 MB of fp32."""
+KEPT_ELEMENTS = 1 << 25
+"""Probabilities that the forward pass keeps for the backward pass: 128 MB of fp32."""
 
 
 class TokenLogprobs(NamedTuple):
@@ -75,11 +75,12 @@ def _logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, s: _Settings) -
     return z if s.temperature == 1.0 else z.div_(s.temperature)
 
 
-def _logits_gradient(dz: Tensor, z: Tensor, s: _Settings) -> Tensor:
-    """From the gradient of `_logits`' result z to that of the head's product, in place."""
+def _logits_gradient(dz: Tensor, z: Tensor | None, s: _Settings) -> Tensor:
+    """From the gradient of `_logits`' result z to that of the head's product, in place; z only under a soft cap."""
     if s.temperature != 1.0:
         dz /= s.temperature
     if s.softcap:
+        assert z is not None, "a soft cap's slope is read off the logits"
         dz *= 1 - torch.square(z * (s.temperature / s.softcap))
     return dz.mul_(s.scale) if s.scale != 1.0 else dz
 
@@ -94,39 +95,43 @@ class _TokenLogprobs(torch.autograd.Function):
         count = hidden.shape[0]
         logprobs = hidden.new_empty(count, dtype=precise)
         entropy = hidden.new_empty(count if s.entropy else 0, dtype=precise)
-        norm = hidden.new_empty(count, dtype=precise)
-        kept = None
+        kept: list[Tensor] = []
+        room = 0 if s.softcap or not any(ctx.needs_input_grad) else KEPT_ELEMENTS
         for start in range(0, count, s.chunk):
             part = slice(start, start + s.chunk)
             z = _logits(hidden[part], head, offset, s)
-            norm[part] = torch.logsumexp(z, dim=-1)
-            logprobs[part] = z.gather(1, targets[part, None]).squeeze(1) - norm[part]
-            if s.entropy:
-                # 0 · −inf cannot occur: the head gives finite logits, and a nan must stay visible.
-                p = torch.exp(z - norm[part, None])
-                entropy[part] = norm[part] - torch.linalg.vecdot(p, z)
-            kept = z if count <= s.chunk and z.numel() <= KEPT_ELEMENTS else None
-        ctx.save_for_backward(hidden, weight, bias, targets, norm, kept)
+            room -= z.numel()
+            logp = torch.log_softmax(z, dim=-1)
+            logprobs[part] = logp.gather(1, targets[part, None]).squeeze(1)
+            if s.entropy or room >= 0:
+                p = torch.exp(logp, out=z)
+                if s.entropy:
+                    entropy[part] = -torch.bmm(p[:, None], logp[:, :, None])[:, 0, 0]
+                if room >= 0:
+                    kept.append(p)
+        ctx.save_for_backward(hidden, weight, bias, targets, *kept)
         ctx.settings = s
         ctx.mark_non_differentiable(entropy)
         return logprobs, entropy
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        hidden, weight, bias, targets, norm, kept = ctx.saved_tensors
+        hidden, weight, bias, targets, *kept = ctx.saved_tensors
         s: _Settings = ctx.settings
         g = gradients[0]
-        head, offset = weight.to(norm.dtype), None if bias is None else bias.to(norm.dtype)
-        d_hidden = torch.empty_like(hidden)
+        head, offset = weight.to(g.dtype), None if bias is None else bias.to(g.dtype)
+        d_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         d_head = torch.zeros_like(head) if ctx.needs_input_grad[1] else None
         d_offset = torch.zeros_like(offset) if offset is not None else None
-        for start in range(0, hidden.shape[0], s.chunk):
+        for number, start in enumerate(range(0, hidden.shape[0], s.chunk)):
             part = slice(start, start + s.chunk)
-            z = kept if kept is not None else _logits(hidden[part], head, offset, s)
-            dz = torch.exp(z - norm[part, None]).mul_(-g[part, None])
+            z = None if number < len(kept) else _logits(hidden[part], head, offset, s)
+            # Not in place: a second backward pass over the same graph needs what was kept.
+            dz = (kept[number] if z is None else torch.softmax(z, dim=-1)) * -g[part, None]
             dz.scatter_add_(1, targets[part, None], g[part, None])
             dz = _logits_gradient(dz, z, s)
-            d_hidden[part] = dz @ head
+            if d_hidden is not None:
+                d_hidden[part] = dz @ head
             if d_head is not None:
                 d_head.addmm_(dz.T, hidden[part].to(head.dtype))
             if d_offset is not None:

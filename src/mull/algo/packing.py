@@ -1,19 +1,21 @@
-"""Packs sequences of unequal length into streams without padding.
+"""Packs sequences into streams without padding, each prompt once for all its completions that share a stream.
 
-Legend: T tokens of a micro-batch's stream, S its segments (one a sequence), N its predicted tokens, those that carry
-loss. Token i of a segment is predicted at position i − 1 of the *same* segment, so `predictors_N` points into T one
-place before the target and never across a boundary.
+    stream = [prompt a, completion a1, completion a2, prompt b, completion b1, …, a lone sequence, …]
 
-Longest first, and neighbours in length together: the split is the same for any order of the input up to ties, and
-attention, which works on segments padded to the longest of a micro-batch, wastes little. Left out on purpose:
-splitting one sequence over two micro-batches, and sharing a group's prompt.
+Legend: T tokens of a micro-batch's stream, S its segments, N its predicted tokens, those that carry loss. A segment
+attends to itself and, when it has a parent, to all of that; its positions go on where the parent's end. A sequence
+that shares nothing is one segment without a parent. The first token of a completion is predicted from its prompt's
+last token, so `predictors_N` may name one place several times; it never crosses into another sequence.
+
+Longest first, so that a batch that fits will show it at once and rows of similar length meet in attention. Prompts
+are shared by their tokens, whichever group they are of. A group larger than a micro-batch is cut up and its prompt
+repeated. Left out on purpose: splitting one sequence over two micro-batches, and prefixes of prefixes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -24,9 +26,10 @@ from mull.algo.samples import Example, Sample
 
 @dataclass(frozen=True)
 class Batch:
-    """One micro-batch. Tensors are 1-D and on one device; `lengths` has S entries that sum to T.
+    """One micro-batch. Tensors are 1-D and on one device; `lengths` and `parents` have S entries, −1 is no parent.
 
-    `members[s]` is the index that segment s had in the packed list, `counts[s]` its number of predicted tokens.
+    `members[m]` is the index that the m-th sequence of the stream had in the packed list, `counts[m]` the number of
+    its predicted tokens, which stand together and in order in every `_N` tensor.
 
     Example: `pack([sample], [0.5], micro_batch_tokens=4096)[0]`
     """
@@ -41,6 +44,7 @@ class Batch:
     ref_logprobs_N: Tensor | None
     proximal_logprobs_N: Tensor | None
     lengths: tuple[int, ...]
+    parents: tuple[int, ...]
     counts: tuple[int, ...]
     members: tuple[int, ...]
 
@@ -50,20 +54,55 @@ class Batch:
         return replace(self, **moved)
 
 
-def split_by_length(lengths: Sequence[int], micro_batch_tokens: int) -> list[list[int]]:
-    """Indices of the sequences of each micro-batch: longest first, at most `micro_batch_tokens` each.
+@dataclass(frozen=True)
+class Unit:
+    """Sequences of one micro-batch; their first `shared` tokens lie there once. Example: `Unit(51, (3, 0))`"""
 
-    A sequence longer than that gets a micro-batch of its own.
+    shared: int
+    members: tuple[int, ...]
+
+    def size(self, lengths: Sequence[int]) -> int:
+        """Tokens of the stream that it takes."""
+        return self.shared + sum(lengths[i] - self.shared for i in self.members)
+
+
+def units_of(lengths: Sequence[int], prefixes: Sequence[tuple[int, ...]], micro_batch_tokens: int) -> list[Unit]:
+    """Sequences that begin with the same prefix together, longest first, as far as a micro-batch holds them.
+
+    An empty prefix is shared with nobody.
     """
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    groups: dict[Any, list[int]] = {}
+    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        groups.setdefault(prefixes[i] or i, []).append(i)
+    units = []
+    for members in groups.values():
+        shared = len(prefixes[members[0]])
+        own = _first_fit([lengths[i] - shared for i in members], micro_batch_tokens - shared)
+        units += [Unit(shared, tuple(members[k] for k in part)) for part in own]
+    return units
+
+
+def split_units(units: Sequence[Unit], lengths: Sequence[int], micro_batch_tokens: int) -> list[list[Unit]]:
+    """The units of each micro-batch: largest first, at most `micro_batch_tokens` together.
+
+    A sequence longer than that gets a micro-batch of its own. The order of the input decides between equals only.
+    """
+    ordered = sorted(units, key=lambda u: (-u.size(lengths), -u.shared, [-lengths[i] for i in u.members], u.members))
+    bins = _first_fit([unit.size(lengths) for unit in ordered], micro_batch_tokens)
+    return [[ordered[k] for k in part] for part in bins]
+
+
+def _first_fit(sizes: Sequence[int], limit: int) -> list[list[int]]:
+    """Places of `sizes`, in order, each in the first bin with room; one that fits in none opens another."""
     bins: list[list[int]] = []
-    room = 0
-    for i in order:
-        if not bins or lengths[i] > room:
+    rooms: list[int] = []
+    for i, size in enumerate(sizes):
+        k = next((k for k, room in enumerate(rooms) if size <= room), len(bins))
+        if k == len(bins):
             bins.append([])
-            room = micro_batch_tokens
-        bins[-1].append(i)
-        room -= lengths[i]
+            rooms.append(limit)
+        bins[k].append(i)
+        rooms[k] -= size
     return bins
 
 
@@ -76,11 +115,14 @@ def pack(samples: Sequence[Sample], scales: Sequence[float], micro_batch_tokens:
     given = {(sample.ref_logprobs is not None, sample.proximal_logprobs is not None) for sample in samples}
     if len(given) > 1:
         raise ValueError("reference and proximal logprobs must be given for all samples or for none")
-    bins = split_by_length([len(sample.tokens) for sample in samples], micro_batch_tokens)
-    return [_pack_samples([samples[i] for i in members], [scales[i] for i in members], members) for members in bins]
+    lengths = [len(sample.tokens) for sample in samples]
+    units = units_of(lengths, [sample.tokens[: sample.prompt_length] for sample in samples], micro_batch_tokens)
+    return [_pack_samples(part, samples, scales) for part in split_units(units, lengths, micro_batch_tokens)]
 
 
-def _pack_samples(samples: list[Sample], scales: list[float], members: list[int]) -> Batch:
+def _pack_samples(units: list[Unit], every: Sequence[Sample], scales: Sequence[float]) -> Batch:
+    members = [i for unit in units for i in unit.members]
+    samples = [every[i] for i in members]
     picked = [[i for i, on in enumerate(sample.loss_mask) if on] for sample in samples]
     counts = [len(places) for places in picked]
 
@@ -90,10 +132,10 @@ def _pack_samples(samples: list[Sample], scales: list[float], members: list[int]
         return _floats([row[i] for row, places in zip(rows, picked, strict=True) for i in places])  # type: ignore[index]
 
     return _batch(
+        units,
         [sample.tokens for sample in samples],
         [[sample.prompt_length + i for i in places] for sample, places in zip(samples, picked, strict=True)],
-        members,
-        weight_N=_repeated(scales, counts),
+        weight_N=_repeated([scales[i] for i in members], counts),
         advantage_N=_repeated([sample.advantage for sample in samples], counts),
         old_logprobs_N=per_token([sample.old_logprobs for sample in samples]),
         ref_logprobs_N=per_token([sample.ref_logprobs for sample in samples]),
@@ -103,18 +145,20 @@ def _pack_samples(samples: list[Sample], scales: list[float], members: list[int]
 
 def pack_examples(examples: Sequence[Example], scale: float, micro_batch_tokens: int) -> list[Batch]:
     """Supervised examples as micro-batches; a token's weight is its own times `scale`; zeros are left out."""
-    bins = split_by_length([len(example.tokens) for example in examples], micro_batch_tokens)
-    return [_pack_examples([examples[i] for i in members], scale, members) for members in bins]
+    lengths = [len(example.tokens) for example in examples]
+    units = units_of(lengths, [()] * len(examples), micro_batch_tokens)
+    return [_pack_examples(part, examples, scale) for part in split_units(units, lengths, micro_batch_tokens)]
 
 
-def _pack_examples(examples: list[Example], scale: float, members: list[int]) -> Batch:
+def _pack_examples(units: list[Unit], every: Sequence[Example], scale: float) -> Batch:
+    examples = [every[i] for unit in units for i in unit.members]
     places = [[i for i, w in enumerate(example.weights) if i and w] for example in examples]
     weights = _floats([ex.weights[i] * scale for ex, picked in zip(examples, places, strict=True) for i in picked])
     nothing = torch.zeros_like(weights)
     return _batch(
+        units,
         [example.tokens for example in examples],
         places,
-        members,
         weight_N=weights,
         advantage_N=nothing,
         old_logprobs_N=nothing,
@@ -124,25 +168,54 @@ def _pack_examples(examples: list[Example], scale: float, members: list[int]) ->
 
 
 def _batch(
-    sequences: Sequence[Sequence[int]], places: list[list[int]], members: list[int], **per_token: Tensor | None
+    units: list[Unit], sequences: Sequence[Sequence[int]], places: list[list[int]], **per_token: Tensor | None
 ) -> Batch:
-    """The stream of `sequences`; `places[s]` are the positions within sequence s that carry loss."""
-    lengths = [len(sequence) for sequence in sequences]
-    starts = [0, *accumulate(lengths)]
-    tokens = torch.tensor([token for sequence in sequences for token in sequence], dtype=torch.long)
-    positions = torch.cat([torch.arange(length) for length in lengths])
-    predicted = [start + place for start, picked in zip(starts, places, strict=False) for place in picked]
-    targets = torch.tensor(predicted, dtype=torch.long)
+    """The stream of `units`; `sequences` are their members in order, `places[m]` those of sequence m with loss."""
+    stream = _Stream()
+    predictors: list[int] = []
+    rows = iter(zip(sequences, places, strict=True))
+    for unit in units:
+        # One sequence alone is one segment: a parent would only split its attention in two.
+        shared = unit.shared if len(unit.members) > 1 else 0
+        start, parent = 0, -1
+        for number in range(len(unit.members)):
+            sequence, picked = next(rows)
+            if shared and not number:
+                start, parent = stream.add(sequence[:shared], 0, -1)
+            own, _ = stream.add(sequence[shared:], shared, parent)
+            predictors += [start + i - 1 if i <= shared else own + i - 1 - shared for i in picked]
+    targets = [sequence[i] for sequence, picked in zip(sequences, places, strict=True) for i in picked]
     return Batch(
-        tokens_T=tokens,
-        positions_T=positions,
-        predictors_N=targets - 1,
-        targets_N=tokens[targets],
-        lengths=tuple(lengths),
+        tokens_T=torch.tensor(stream.tokens, dtype=torch.long),
+        positions_T=torch.tensor(stream.positions, dtype=torch.long),
+        predictors_N=torch.tensor(predictors, dtype=torch.long),
+        targets_N=torch.tensor(targets, dtype=torch.long),
+        lengths=tuple(stream.lengths),
+        parents=tuple(stream.parents),
         counts=tuple(len(picked) for picked in places),
-        members=tuple(members),
+        members=tuple(i for unit in units for i in unit.members),
         **per_token,  # type: ignore[arg-type]
     )
+
+
+class _Stream:
+    """Segments as they are laid one after another."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.positions: list[int] = []
+        self.lengths: list[int] = []
+        self.parents: list[int] = []
+
+    def add(self, tokens: Sequence[int], position: int, parent: int) -> tuple[int, int]:
+        """Returns where the segment starts and its number; one without tokens is no segment."""
+        start = len(self.tokens)
+        if tokens:
+            self.tokens += tokens
+            self.positions += range(position, position + len(tokens))
+            self.lengths.append(len(tokens))
+            self.parents.append(parent)
+        return start, len(self.lengths) - 1
 
 
 def _floats(values: list[float]) -> Tensor:

@@ -194,7 +194,7 @@ class Learner:
         log.step(float(total), norm)
 
     def _forward(self, model: nn.Module, batch: Batch) -> TokenLogprobs:
-        layout = PackedLayout.from_lengths(batch.lengths, self.device)
+        layout = PackedLayout.from_lengths(batch.lengths, self.device, parents=batch.parents)
         hidden_1TD = hidden_states(model, batch.tokens_T[None], batch.positions_T[None], layout)
         head = lm_head(model)
         return token_logprobs(
