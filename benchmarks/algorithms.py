@@ -59,9 +59,8 @@ def main() -> None:
     runs = [Run(path) for path in parser.parse_args().runs]
     stages = [name for name in runs[0].stages if name == "before" or name.endswith("-test")]
     done = [s for s in stages if all(run.stage(s).read().get("status") == "done" for run in runs)]
-    print(
-        "| algorithm | pass@1 | by seed | countdown | chains | thinking tokens | clipped |\n|---|---|---|---|---|---|---|"
-    )
+    print("| algorithm | pass@1 | by seed | countdown | chains | thinking tokens | clipped |")
+    print("|---|---|---|---|---|---|---|")
     for stage in done:
         print(row("base" if stage == "before" else stage.removesuffix("-test"), runs, stage))
 

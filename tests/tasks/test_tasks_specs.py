@@ -163,6 +163,7 @@ def test_broken_files(tmp_path: Path) -> None:
         ("deep.jsonl", b"[" * 100_000, "cannot be read as JSON"),
         ("half.jsonl", b'{"question": "\\ud800?", "answer": "1"}', "row 1: half of a surrogate pair"),
     ],
+    ids=["cut", "torn", "long", "deep", "half"],
 )
 def test_hostile_files_are_one_clear_line(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
