@@ -130,7 +130,7 @@ def vllm(path: str, dtype: str, device: str) -> Run:
 def llama_cpp(path: str, dtype: str, device: str) -> Run:
     """llama.cpp's C interface: one context, a sequence a sample, all live sequences in each batch, its own sampler.
 
-    Prompts are computed once and their cells shared by `llama_memory_seq_cp`.
+    Prompts are computed once and copied to their samples by `llama_memory_seq_cp`.
     """
     import llama_cpp as c  # type: ignore[import-not-found]
 
@@ -141,7 +141,7 @@ def llama_cpp(path: str, dtype: str, device: str) -> Run:
     shape = c.llama_context_default_params()
     shape.n_ctx, shape.n_batch, shape.n_ubatch, shape.n_seq_max = 64 * 384, 2048, 512, 64
     shape.n_threads = shape.n_threads_batch = 1
-    shape.kv_unified, shape.no_perf = bool(os.environ.get("KVU")), True
+    shape.kv_unified, shape.no_perf = False, True  # one stream a sequence is faster where prompts differ
     context = c.llama_init_from_model(model, shape)
     memory = c.llama_get_memory(context)
     batch = c.llama_batch_init(2048, 0, 64)

@@ -89,7 +89,8 @@ def make_model(name: str, dtype: str, cache: Path) -> tuple[Path, list[list[int]
             model: Any = LlamaForCausalLM(
                 LlamaConfig(
                     vocab_size=TINY[name], hidden_size=256, intermediate_size=688, num_hidden_layers=6,
-                    num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=True, max_position_embeddings=1024,
+                    num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=True,
+                    max_position_embeddings=1024,
                 )
             )  # fmt: skip
         else:

@@ -2,8 +2,9 @@
 
 A row's key is hashed once from its identity; the number at a position is SplitMix64 of key and position (Steele et al.,
 OOPSLA 2014), vectorised over rows. One uniform number picks a token by inverse CDF, over blocks and then inside one, so
-that noise costs one number a row, not one a token, and a token of probability zero is never picked. Truncation (top-k, then top-p, then min-p) happens on the tempered distribution;
-the logprob that is returned is from before truncation. Left out on purpose: penalties.
+that noise costs one number a row, not one a token, and a token of probability zero is never picked. Truncation (top-k,
+then top-p, then min-p) happens on the tempered distribution; the logprob that is returned is from before truncation.
+Left out on purpose: penalties.
 
 Legend: B rows, V vocabulary, N blocks of L = `BLOCK` tokens.
 """
@@ -125,7 +126,7 @@ def first_maximum(values_BV: Tensor) -> Tensor:
 
 def _blocks(values_BV: Tensor, reduce: Callable[[Tensor], Tensor]) -> Tensor:
     """One number for each block of `BLOCK` tokens, `[B, N]`; the last block may be shorter."""
-    rows, vocabulary = values_BV.shape
+    vocabulary = values_BV.shape[-1]
     whole = vocabulary - vocabulary % BLOCK
     parts = [reduce(values_BV[:, :whole].unflatten(1, (-1, BLOCK)))] if whole else []
     if whole < vocabulary:
