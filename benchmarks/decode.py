@@ -22,6 +22,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from decode_work import DTYPES, TINY, make_gguf, make_model, make_work
 
@@ -91,7 +92,7 @@ class Worker:
         self.process.stdin.flush()
         return Cost(**self._read())
 
-    def _read(self) -> dict[str, float]:
+    def _read(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:

@@ -35,7 +35,8 @@ def mull(path: str, dtype: str, device: str) -> Run:
     from mull.model.attention import ATTENTION
 
     torch.set_num_threads(1)
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype)).to(device)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+    model = loaded.to(device)
     model.set_attn_implementation(ATTENTION)
     engine = LocalEngine(model, slots=64)
 
@@ -56,7 +57,8 @@ def transformers_static(path: str, dtype: str, device: str) -> Run:
     from transformers import AutoModelForCausalLM
 
     torch.set_num_threads(1)
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype)).to(device).eval()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+    model = loaded.to(device).eval()
     model.generation_config.eos_token_id = None
 
     def run(prompts: list[list[int]], lengths: list[list[int]]) -> int:
@@ -80,9 +82,10 @@ def transformers_continuous(path: str, dtype: str, device: str) -> Run:
     from transformers import AutoModelForCausalLM, ContinuousBatchingConfig, GenerationConfig
 
     torch.set_num_threads(1)
-    model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype)).to(device).eval()
+    loaded: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, dtype))
+    model = loaded.to(device).eval()
     how = GenerationConfig(do_sample=True, top_k=0, top_p=1.0, temperature=1.0, eos_token_id=-1, pad_token_id=0)
-    limits = {} if device != "cpu" else {"num_blocks": 320, "page_size": 64, "max_batch_tokens": 4096}
+    limits: dict[str, Any] = {} if device != "cpu" else {"num_blocks": 320, "page_size": 64, "max_batch_tokens": 4096}
     batching = ContinuousBatchingConfig(**limits)
 
     def run(prompts: list[list[int]], lengths: list[list[int]]) -> int:

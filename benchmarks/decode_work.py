@@ -122,7 +122,7 @@ def make_gguf(model: Path, kind: str) -> Path:
     writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]))
     writer.add_rope_dimension_count(config.hidden_size // config.num_attention_heads)
     quantised, f16 = getattr(gguf.GGMLQuantizationType, kind), gguf.GGMLQuantizationType.F16
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
+    names: Any = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config.num_hidden_layers)
     for name, tensor in loaded.state_dict().items():
         if name == "lm_head.weight" and config.tie_word_embeddings:
             continue

@@ -71,7 +71,7 @@ class Forms:
         self.weight = weight
         self.wide_KN: Tensor | None = None
         self.packed: Tensor | None = None
-        self._state: tuple[int, int] | None = None
+        self._state: tuple[int, ...] | None = None
 
     @staticmethod
     def bytes(weight: Tensor) -> int:
@@ -83,9 +83,9 @@ class Forms:
 
     @torch.no_grad()
     def renew(self, always: bool) -> None:
-        """Copy the weight if it is another storage, or was written to since (autograd counts writes in place)."""
+        """Copy the weight if it is not what it was at the last call."""
         weight = self.weight.detach()
-        state = None if weight.is_inference() else (weight.data_ptr(), self.weight._version)
+        state = _fingerprint(weight)
         if not always and state is not None and state == self._state:
             return
         self._state = state
@@ -107,6 +107,16 @@ class Forms:
         assert self.wide_KN is not None
         x_BK = x_BK.float()
         return torch.mm(x_BK, self.wide_KN) if bias_N is None else torch.addmm(bias_N.float(), x_BK, self.wide_KN)
+
+
+def _fingerprint(weight: Tensor) -> tuple[int, ...] | None:
+    """Address and sum of the bits, read as 64-bit words; None where they can't be. Runs at the speed of memory.
+
+    Autograd's count of writes would not do: fused optimizers do not raise it.
+    """
+    if not weight.is_contiguous() or weight.numel() * weight.element_size() % 8:
+        return None
+    return weight.data_ptr(), int(weight.view(-1).view(torch.int64).sum())
 
 
 class DecodingWeights:
@@ -139,7 +149,7 @@ class DecodingWeights:
             form.renew(self._forgotten)
         self._forgotten = False
         for layer in layers:
-            layer.forward = partial(_forward, layer, self._forms[id(layer.weight)])
+            layer.forward = partial(_forward, layer, self._forms[id(layer.weight)])  # type: ignore[method-assign]
         try:
             yield
         finally:
