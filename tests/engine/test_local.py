@@ -12,7 +12,7 @@ import torch
 from mull.core.types import Completion, FinishReason
 from mull.engine import local
 from mull.engine.base import Request, Sampling
-from mull.engine.cache import Prefill
+from mull.engine.cache import DecodeCache, Prefill, Prefix
 from mull.engine.local import LocalEngine
 from mull.model.attention import PackedLayout
 
@@ -140,6 +140,19 @@ def test_prompts_are_computed_once_for_all_their_samples(llama: Any, monkeypatch
     requests = [Request(f"p{n}", tuple(range(3, 3 + n)), Sampling(9), n=7) for n in (2, 5, 11)]
     LocalEngine(llama, slots=4).generate(requests)
     assert sorted(passes) == [2, 5, 11]
+    passes.clear()
+    equal = [Request(f"e{i}", (4, 5, 6), Sampling(1 + i)) for i in range(9)]
+    rows = LocalEngine(llama, slots=4).generate(equal)
+    assert passes == [3] and [len(row[0].token_ids) for row in rows] == list(range(1, 10))
+
+
+def test_the_cache_grows_no_further_than_the_longest_sample() -> None:
+    cache, part = DecodeCache(2, longest=70), torch.ones(1, 5, 4)
+    cache.put([0], Prefix([part], [part]))
+    assert cache.capacity == 64
+    cache.reserve(65)
+    assert cache.capacity == 70
+    assert torch.equal(cache.keys[0][0, :, :5], part)
 
 
 def test_nothing_asked_nothing_given(llama: Any) -> None:

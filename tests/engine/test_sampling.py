@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mull.core.errors import UserError
 from mull.engine.base import Sampling
-from mull.engine.sampling import RowSettings, inverse_cdf, kept, pick, stream_key, uniforms
+from mull.engine.sampling import BLOCK, RowSettings, first_maximum, inverse_cdf, kept, pick, stream_key, uniforms
 
 LAST = 1 - 2.0**-53
 
@@ -98,6 +98,36 @@ def test_rows_are_truncated_by_their_own_settings() -> None:
 def test_a_token_of_probability_zero_is_never_picked(weights: list[float], uniform: float) -> None:
     token = int(inverse_cdf(torch.tensor([weights]), torch.tensor([uniform], dtype=torch.float64)))
     assert weights[token] > 0
+
+
+SIZES = st.one_of(st.integers(1, 12), st.sampled_from([BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 7]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    size=SIZES, seed=st.integers(0, 999), share=st.sampled_from([0.01, 0.3, 1.0]), spread=st.sampled_from([0, 4, 30])
+)
+def test_blocks_pick_what_one_exact_sum_picks(size: int, seed: int, share: float, spread: int) -> None:
+    """Up to rounding at a border, and never a token of weight zero, though most are, and magnitudes lie far apart."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = (torch.randn(size, generator=generator) * spread).clamp(-60, 60).exp()
+    weights *= torch.rand(size, generator=generator) < share
+    weights[torch.randint(size, (1,), generator=generator)] = 1.0
+    uniform = torch.cat([torch.rand(40, generator=generator, dtype=torch.float64), torch.tensor([0.0, LAST])])
+    tokens = inverse_cdf(weights.expand(len(uniform), -1), uniform)
+    assert weights[tokens].min() > 0
+    cdf = weights.double().cumsum(0) / weights.double().sum()
+    above, below = cdf[tokens], torch.where(tokens > 0, cdf[(tokens - 1).clamp(min=0)], 0.0)
+    assert (above - uniform).min() > -1e-6 and (uniform - below).min() > -1e-6
+
+
+@settings(max_examples=100, deadline=None)
+@given(size=SIZES, seed=st.integers(0, 999), levels=st.sampled_from([1, 2, 50]))
+def test_the_first_maximum_is_the_first(size: int, seed: int, levels: int) -> None:
+    values = torch.randint(levels, (3, size), generator=torch.Generator().manual_seed(seed)).float() - 25
+    values[0, values[0] < 0] = float("-inf")
+    expected = [row.index(max(row)) for row in values.tolist()]
+    assert first_maximum(values).tolist() == expected
 
 
 @settings(max_examples=100, deadline=None)

@@ -63,8 +63,10 @@ class DecodeCache:
     Example: `cache.begin(positions_B); body(input_ids=tokens_B1, position_ids=positions_B1, mull=cache)`
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, longest: int) -> None:
+        """Room for `slots` sequences, none of which will ever have more than `longest` positions."""
         self.slots = slots
+        self.longest = longest
         self.keys: list[Tensor] = []
         self.values: list[Tensor] = []
 
@@ -85,10 +87,10 @@ class DecodeCache:
                 block[at, :, : prefix.length] = part
 
     def reserve(self, length: int) -> None:
-        """Make room for rows of `length` positions; capacity at least doubles when it grows."""
+        """Make room for rows of `length` positions; capacity at least doubles when it grows, up to what is needed."""
         if length <= self.capacity:
             return
-        capacity = max(length, 2 * self.capacity, 64)
+        capacity = max(length, min(max(2 * self.capacity, 64), self.longest))
         for store in (self.keys, self.values):
             for i, block in enumerate(store):
                 grown = block.new_zeros(block.shape[0], block.shape[1], capacity, block.shape[3])
@@ -108,20 +110,21 @@ class DecodeCache:
     def begin(self, positions_B: Tensor, longest: int) -> None:
         """The next forward pass has one token a live row, at these positions, all below `longest`."""
         self.reserve(longest)
-        self._positions_B = positions_B
-        self._rows_B = torch.arange(len(positions_B), device=positions_B.device)
         self._length = longest
-        steps_1L = torch.arange(longest, device=positions_B.device)[None]
-        self._seen_B11L = (steps_1L <= positions_B[:, None])[:, None, None]
-        self._steps_1L = steps_1L
+        heads, capacity = self.keys[0].shape[1], self.capacity
+        rows_B = torch.arange(len(positions_B), device=positions_B.device)
+        heads_1K = torch.arange(heads, device=positions_B.device)[None]
+        self._places = ((rows_B[:, None] * heads + heads_1K) * capacity + positions_B[:, None]).flatten()
+        self._age_BL = positions_B[:, None] - torch.arange(longest, device=positions_B.device)
+        self._masks: dict[int, Tensor] = {}
 
     def attend(
         self, layer: int, query_BH1D: Tensor, key_BK1D: Tensor, value_BK1D: Tensor, scaling: float, window: int | None
     ) -> Tensor:
         """Store the new keys and values, then attend to all that a row has; `[B, 1, H, D]`."""
         keys, values = self.keys[layer], self.values[layer]
-        keys[self._rows_B, :, self._positions_B] = key_BK1D[:, :, 0]
-        values[self._rows_B, :, self._positions_B] = value_BK1D[:, :, 0]
+        for block, new in ((keys, key_BK1D), (values, value_BK1D)):
+            block.view(-1, block.shape[-1]).index_copy_(0, self._places, new.reshape(-1, block.shape[-1]))
         rows, heads, _, width = query_BH1D.shape
         # Query heads that share a key head become query positions of it: grouped-query attention without copies.
         query_BKRD = query_BH1D.reshape(rows, keys.shape[1], -1, width)
@@ -129,13 +132,18 @@ class DecodeCache:
             query_BKRD,
             keys[:rows, :, : self._length],
             values[:rows, :, : self._length],
-            attn_mask=self._mask(window),
+            attn_mask=self._mask(window, query_BH1D.dtype),
             scale=scaling,
         )
-        return out_BKRD.reshape(rows, 1, heads, width)
+        return out_BKRD.reshape(rows, 1, heads, -1)
 
-    def _mask(self, window: int | None) -> Tensor:
-        if not window or window >= self._length:
-            return self._seen_B11L
-        recent_BL = self._steps_1L > self._positions_B[:, None] - window
-        return self._seen_B11L & recent_BL[:, None, None]
+    def _mask(self, window: int | None, dtype: torch.dtype) -> Tensor:
+        """0 where a row may look and −∞ elsewhere, `[B, 1, 1, L]`; layers with the same window share it."""
+        reach = window if window and window < self._length else 0
+        if reach not in self._masks:
+            hidden_BL = self._age_BL < 0
+            if reach:
+                hidden_BL |= self._age_BL >= reach
+            mask_BL = torch.zeros_like(hidden_BL, dtype=dtype).masked_fill_(hidden_BL, float("-inf"))
+            self._masks[reach] = mask_BL[:, None, None]
+        return self._masks[reach]

@@ -6,8 +6,8 @@
 
 A row that ends makes room at once: waiting samples take it, else the last live row moves into it and the batch
 shrinks. New rows are taken up a few at a time, so that a prompt pass is not paid for every single one.
-One loop, one thread; it runs only while its caller iterates. Left out on purpose: preemption, prefix sharing between
-requests, chunked prefill of very long prompts.
+One loop, one thread; it runs only while its caller iterates. Left out on purpose: preemption, sharing
+of prompts that are only partly equal, chunked prefill of very long prompts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from mull.core.errors import UserError
 from mull.core.types import Completion, FinishReason
 from mull.engine.base import Capabilities, Finished, Request
 from mull.engine.cache import DecodeCache, Prefill, Prefix
+from mull.engine.linear import DecodingWeights
 from mull.engine.rows import Rows, Sample
 from mull.engine.sampling import pick, uniforms
 from mull.model.attention import PackedLayout
@@ -67,6 +68,7 @@ class LocalEngine:
         self.slots = slots
         self.prefill_tokens = prefill_tokens
         self.version = 0
+        self.weights = DecodingWeights(model)
         self._busy = False
         self._cancelled: set[str] = set()
 
@@ -93,7 +95,7 @@ class LocalEngine:
         self._check(requests)
         self._busy = True
         try:
-            with decoding(self.model):
+            with decoding(self.model), self.weights.used():
                 yield from self._run(requests)
         finally:
             self._busy = False
@@ -105,7 +107,7 @@ class LocalEngine:
             self._cancelled.add(request_id)
 
     def load_weights(self, weights: Mapping[str, Tensor], version: int) -> None:
-        """Count the version up. The learner here changes the very tensors that decoding reads; nothing is copied.
+        """Count the version up. The learner here changes the very tensors that decoding reads, or makes copies of.
 
         Raises:
             ValueError: samples are in flight: their first tokens would come from one policy, the rest from another.
@@ -113,6 +115,7 @@ class LocalEngine:
         if self._busy:
             raise ValueError("weights can't change while samples are in flight")
         self.version = version
+        self.weights.forget()
 
     def _check(self, requests: Sequence[Request]) -> None:
         if self._busy:
@@ -160,10 +163,10 @@ class _Batch:
         )
         slots = min(engine.slots, len(self.waiting))
         self.rows = Rows(slots, self.head.weight.shape[0], self.device)
-        self.cache = DecodeCache(slots)
+        self.cache = DecodeCache(slots, max((len(r.prompt_ids) + r.sampling.max_tokens for r in requests), default=0))
         self.slots = slots
         self.hidden = torch.zeros(slots, self.head.weight.shape[1], dtype=self.head.weight.dtype, device=self.device)
-        self.prefixes: dict[int, tuple[Prefix, Tensor]] = {}
+        self.prefixes: dict[tuple[int, ...], tuple[Prefix, Tensor]] = {}
 
     @torch.inference_mode()
     def step(self) -> list[tuple[int, Completion]]:
@@ -185,7 +188,9 @@ class _Batch:
 
     def _next_tokens(self) -> tuple[Tensor, Tensor]:
         rows, head = self.rows, self.head
-        logits_BV = torch.nn.functional.linear(self.hidden[: rows.live], head.weight, head.bias).float() * head.scale
+        logits_BV = self.engine.weights.logits(self.hidden[: rows.live], head.weight, head.bias)
+        if head.scale != 1.0:
+            logits_BV *= head.scale
         if head.softcap:
             logits_BV = head.softcap * torch.tanh(logits_BV / head.softcap)
         counts_B = rows.column(Rows.COUNT)
@@ -242,48 +247,49 @@ class _Batch:
         return done
 
     def _admit(self, free: int) -> None:
-        """Fill free slots from the queue; all samples of one request start from one prompt pass."""
+        """Fill free slots from the queue; all samples of one prompt start from one prompt pass."""
         taken = [self.waiting.popleft() for _ in range(min(free, len(self.waiting)))]
-        self._prefill([sample for sample in taken if sample.index not in self.prefixes])
+        self._prefill([prompt for sample in taken if (prompt := sample.request.prompt_ids) not in self.prefixes])
         rows = self.rows.add(taken)
-        starts: dict[int, list[int]] = {}
+        starts: dict[tuple[int, ...], list[int]] = {}
         for row, sample in zip(rows, taken, strict=True):
-            starts.setdefault(sample.index, []).append(row)
-        for index, places in starts.items():
-            prefix, last_D = self.prefixes[index]
+            starts.setdefault(sample.request.prompt_ids, []).append(row)
+        for prompt, places in starts.items():
+            prefix, last_D = self.prefixes[prompt]
             self.cache.put(places, prefix)
             self.hidden[places] = last_D
-        later = {sample.index for sample in self.waiting}
-        self.prefixes = {index: value for index, value in self.prefixes.items() if index in later}
+        later = {sample.request.prompt_ids for sample in self.waiting}
+        self.prefixes = {prompt: value for prompt, value in self.prefixes.items() if prompt in later}
 
-    def _prefill(self, samples: list[Sample]) -> None:
-        """Compute the prompts of `samples`, each request's once, and of waiting ones while there is room."""
-        wanted = {sample.index: sample.request.prompt_ids for sample in samples}
+    def _prefill(self, prompts: list[tuple[int, ...]]) -> None:
+        """Compute prompts, each different one once, and those of waiting samples while there is room."""
+        wanted = dict.fromkeys(prompts)
         if not wanted:
             return
-        room = self.engine.prefill_tokens - sum(map(len, wanted.values()))
+        room = self.engine.prefill_tokens - sum(map(len, wanted))
         for sample in self.waiting:
-            if sample.index not in wanted and sample.index not in self.prefixes:
-                room -= len(sample.request.prompt_ids)
+            prompt = sample.request.prompt_ids
+            if prompt not in wanted and prompt not in self.prefixes:
+                room -= len(prompt)
                 if room < 0:
                     break
-                wanted[sample.index] = sample.request.prompt_ids
-        items = list(wanted.items())
+                wanted[prompt] = None
+        items = list(wanted)
         while items:
             part, size = [], 0
-            while items and (not part or size + len(items[0][1]) <= self.engine.prefill_tokens):
+            while items and (not part or size + len(items[0]) <= self.engine.prefill_tokens):
                 part.append(items.pop(0))
-                size += len(part[-1][1])
+                size += len(part[-1])
             self._prompt_pass(part)
 
-    def _prompt_pass(self, prompts: list[tuple[int, tuple[int, ...]]]) -> None:
-        lengths = [len(ids) for _, ids in prompts]
+    def _prompt_pass(self, prompts: list[tuple[int, ...]]) -> None:
+        lengths = [len(ids) for ids in prompts]
         context = Prefill(PackedLayout.from_lengths(lengths, self.device))
-        ids_1T = torch.tensor([token for _, ids in prompts for token in ids], device=self.device)[None]
+        ids_1T = torch.tensor([token for ids in prompts for token in ids], device=self.device)[None]
         positions_1T = torch.cat([torch.arange(n, device=self.device) for n in lengths])[None]
         hidden_TD = hidden_states(self.model, ids_1T, positions_1T, context)[0]
         start = 0
-        for (index, _), length in zip(prompts, lengths, strict=True):
+        for prompt, length in zip(prompts, lengths, strict=True):
             last_D = hidden_TD[start + length - 1].clone()
-            self.prefixes[index] = context.segment(start, start + length), last_D
+            self.prefixes[prompt] = context.segment(start, start + length), last_D
             start += length

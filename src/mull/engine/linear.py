@@ -1,0 +1,186 @@
+"""Linear layers in the form that this machine multiplies fastest when only a few rows are decoded at once.
+
+    y = x Wᵀ + b      W as training keeps it: [N, K]; while decoding on a CPU two more forms of it:
+    wide              Wᵀ, [K, N], in float32: read in the order in which a product needs it
+    packed            bfloat16 in oneDNN's own order: half the bytes, for few rows, which only wait for memory
+
+A float32 model uses `wide`. A 16-bit model uses `packed` for up to `FEW` rows, and `wide` beyond where this machine
+multiplies float32 faster than its type (processors without 16-bit matrix units); inputs and outputs stay in the
+model's type, so that only the order of summation changes. Copies are made anew when weights have changed, never used
+for gradients, and end where `limit` bytes are used up; the layers beyond are left as they are. Any `nn.Linear` of any
+model family is served, through the instance's `forward`. Left out on purpose: fusing layers, and quantised copies:
+a sampler must be the policy that is trained. Legend: B rows, K inputs, N outputs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+COPY_BYTES = 2 << 30
+"""Copies may take this much memory."""
+FEW = 16
+"""Up to this many rows a product waits for its weights; measured with weights that no cache holds."""
+
+
+@cache
+def float32_is_faster(dtype: torch.dtype) -> bool:
+    """Does this machine multiply float32 faster than `dtype`, casts included? Measured once, at 32 rows."""
+    if dtype == torch.float32:
+        return True
+    if dtype not in (torch.bfloat16, torch.float16):
+        return False
+    with torch.inference_mode():
+        x, weight = torch.ones(32, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
+        copy = weight.float()
+        # Twice as fast or half as fast is what processors differ by; a tie is not worth the memory.
+        return _best(lambda: (x.float() @ copy).to(dtype)) < 0.8 * _best(lambda: linear(x, weight))
+
+
+def _best(run: Callable[[], Any], repeats: int = 7) -> float:
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether oneDNN multiplies this type in an order of its own here. The operators are those of torch's compiler."""
+    mkldnn = torch.ops.mkldnn
+    return (
+        dtype == torch.bfloat16
+        and torch.backends.mkldnn.is_available()  # type: ignore[attr-defined]
+        and hasattr(mkldnn, "_linear_pointwise")
+        and mkldnn._is_mkldnn_bf16_supported()
+    )
+
+
+class Forms:
+    """The copies of one weight. Example: `Forms(layer.weight).product(x, layer.bias)`"""
+
+    def __init__(self, weight: Tensor) -> None:
+        self.weight = weight
+        self.wide_KN: Tensor | None = None
+        self.packed: Tensor | None = None
+        self._state: tuple[int, ...] | None = None
+
+    @staticmethod
+    def bytes(weight: Tensor) -> int:
+        """What the copies of a weight will take; 0 where there would be none."""
+        if weight.device.type != "cpu":
+            return 0
+        wide = 4 if float32_is_faster(weight.dtype) else 0
+        return weight.numel() * (wide + (2 if can_pack(weight.dtype) else 0))
+
+    @torch.no_grad()
+    def renew(self, always: bool) -> None:
+        """Copy the weight if it is not what it was at the last call."""
+        weight = self.weight.detach()
+        state = _fingerprint(weight)
+        if not always and state is not None and state == self._state:
+            return
+        self._state = state
+        if float32_is_faster(weight.dtype):
+            if self.wide_KN is None:
+                self.wide_KN = torch.empty(weight.shape[::-1], dtype=torch.float32)
+            self.wide_KN.copy_(weight.T)
+        if can_pack(weight.dtype):
+            self.packed = torch.ops.mkldnn._reorder_linear_weight(weight, FEW)
+
+    def product(self, x: Tensor, bias_N: Tensor | None) -> Tensor:
+        """`x Wᵀ + b` for `[…, K]`, in the type of x."""
+        if self.packed is not None and (self.wide_KN is None or x.numel() <= FEW * x.shape[-1]):
+            return torch.ops.mkldnn._linear_pointwise(x, self.packed, bias_N, "none", [], "")
+        return self.product_float32(x.flatten(0, -2), bias_N).view(*x.shape[:-1], -1).to(x.dtype)
+
+    def product_float32(self, x_BK: Tensor, bias_N: Tensor | None) -> Tensor:
+        """`x Wᵀ + b` by the float32 copy, not rounded to the model's type."""
+        assert self.wide_KN is not None
+        x_BK = x_BK.float()
+        return torch.mm(x_BK, self.wide_KN) if bias_N is None else torch.addmm(bias_N.float(), x_BK, self.wide_KN)
+
+
+def _fingerprint(weight: Tensor) -> tuple[int, ...] | None:
+    """Address and sum of the bits, read as 64-bit words; None where they can't be. Runs at the speed of memory.
+
+    Autograd's count of writes would not do: fused optimizers do not raise it.
+    """
+    if not weight.is_contiguous() or weight.numel() * weight.element_size() % 8:
+        return None
+    return weight.data_ptr(), int(weight.view(-1).view(torch.int64).sum())
+
+
+class DecodingWeights:
+    """Copies of a model's linear layers, and the context in which the layers use them.
+
+    Example: `with DecodingWeights(model).used(): …decode…`
+    """
+
+    def __init__(self, model: nn.Module, limit: int = COPY_BYTES) -> None:
+        self.model = model
+        self.limit = limit
+        self._forms: dict[int, Forms] = {}
+        self._forgotten = False
+
+    def forget(self) -> None:
+        """Make all copies anew before they are used again."""
+        self._forgotten = True
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Layers multiply by up-to-date copies; afterwards every layer is as it was."""
+        layers = self._layers()
+        kept = self._forms
+        self._forms = {}
+        for layer in layers:
+            old = kept.get(id(layer.weight))
+            form = old if old is not None and old.weight is layer.weight else Forms(layer.weight)
+            self._forms[id(layer.weight)] = form
+        for form in self._forms.values():
+            form.renew(self._forgotten)
+        self._forgotten = False
+        for layer in layers:
+            layer.forward = partial(_forward, layer, self._forms[id(layer.weight)])  # type: ignore[method-assign]
+        try:
+            yield
+        finally:
+            for layer in layers:
+                del layer.forward
+
+    def logits(self, hidden_BD: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """`x Wᵀ + b` in float32 for a head's weight; where a copy makes that cheap, never rounded to 16 bits."""
+        found = self._forms.get(id(weight))
+        if found is None or found.wide_KN is None:
+            return linear(hidden_BD, weight, bias).float()
+        return found.product_float32(hidden_BD, bias)
+
+    def _layers(self) -> list[nn.Linear]:
+        """The layers that get copies, in the model's order, as far as the memory goes."""
+        chosen: list[nn.Linear] = []
+        counted: set[int] = set()
+        left = self.limit
+        for layer in self.model.modules():
+            if type(layer) is not nn.Linear or "forward" in vars(layer):
+                continue  # a subclass or a wrapped layer computes something else
+            size = Forms.bytes(layer.weight)
+            cost = 0 if id(layer.weight) in counted else size
+            if size and cost <= left:
+                left -= cost
+                counted.add(id(layer.weight))
+                chosen.append(layer)
+        return chosen
+
+
+def _forward(layer: nn.Linear, forms: Forms, x: Tensor) -> Tensor:
+    if torch.is_grad_enabled():  # whoever trains between two tokens trains the weights, not a copy
+        return linear(x, layer.weight, layer.bias)
+    return forms.product(x, layer.bias)
