@@ -157,3 +157,14 @@ def test_the_cache_grows_no_further_than_the_longest_sample() -> None:
 
 def test_nothing_asked_nothing_given(llama: Any) -> None:
     assert LocalEngine(llama).generate([]) == []
+
+
+def test_what_grows_after_the_last_sample_was_taken_up_is_only_what_lives() -> None:
+    cache, part = DecodeCache(4, longest=200), torch.arange(20.0).view(1, 5, 4)
+    cache.put(range(4), Prefix([part], [part + 1]))
+    cache.begin(torch.tensor([5, 9]), 70, more=True)
+    assert cache.keys[0].shape == (4, 1, 128, 4)  # others may still come
+    cache.begin(torch.tensor([128, 99]), 129, more=False)
+    assert cache.keys[0].shape == (2, 1, 200, 4)
+    for row in range(2):
+        assert torch.equal(cache.keys[0][row, :, :5], part) and torch.equal(cache.values[0][row, :, :5], part + 1)

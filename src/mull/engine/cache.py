@@ -86,13 +86,18 @@ class DecodeCache:
             for block, part in zip(store, parts, strict=True):
                 block[at, :, : prefix.length] = part
 
-    def reserve(self, length: int) -> None:
-        """Make room for rows of `length` positions; capacity at least doubles when it grows, up to what is needed."""
+    def reserve(self, length: int, rows: int | None = None) -> None:
+        """Make room for rows of `length` positions; capacity at least doubles when it grows, up to what is needed.
+
+        `rows` is how many rows there will be from now on (None: as many as before): by the time that sequences are
+        long, most of them have ended, and what grows then is only the rest.
+        """
         if length <= self.capacity:
             return
         capacity = max(length, min(max(2 * self.capacity, 64), self.longest))
         for store in (self.keys, self.values):
             for i, block in enumerate(store):
+                block = block[:rows]
                 grown = block.new_zeros(block.shape[0], block.shape[1], capacity, block.shape[3])
                 grown[:, :, : block.shape[2]] = block
                 store[i] = grown
@@ -107,9 +112,12 @@ class DecodeCache:
             for block in store:
                 block[to, :, :length] = block[at, :, :length]
 
-    def begin(self, positions_B: Tensor, longest: int) -> None:
-        """The next forward pass has one token a live row, at these positions, all below `longest`."""
-        self.reserve(longest)
+    def begin(self, positions_B: Tensor, longest: int, more: bool = True) -> None:
+        """The next forward pass has one token a live row, at these positions, all below `longest`.
+
+        `more`: rows may still be added.
+        """
+        self.reserve(longest, None if more else len(positions_B))
         self._length = longest
         heads, capacity = self.keys[0].shape[1], self.capacity
         rows_B = torch.arange(len(positions_B), device=positions_B.device)

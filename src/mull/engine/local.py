@@ -216,7 +216,7 @@ class _Batch:
     def _forward(self, tokens_B: Tensor) -> None:
         positions_B = self.rows.column(Rows.POSITION)
         self.rows.longest += 1
-        self.cache.begin(positions_B.clone(), self.rows.longest)
+        self.cache.begin(positions_B.clone(), self.rows.longest, more=bool(self.waiting))
         hidden_B1D = hidden_states(self.model, tokens_B[:, None], positions_B[:, None], self.cache)
         self.hidden[: self.rows.live] = hidden_B1D[:, 0]
         positions_B += 1

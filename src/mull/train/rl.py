@@ -48,7 +48,7 @@ class RLConfig(CollectConfig, Checkpointing):
     reward: RewardConfig = RewardConfig()
     template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
     optim: OptimConfig = OptimConfig()
-    micro_batch_tokens: int = Field(default=4096, ge=1, description="most tokens of one forward and backward pass")
+    micro_batch_tokens: int = Field(default=2048, ge=1, description="most tokens of one forward and backward pass")
     slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
     dtype: Literal["float32", "bfloat16"] = "float32"
     lora: LoraConfig | None = Field(
