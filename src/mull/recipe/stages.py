@@ -76,7 +76,7 @@ def run_rl(context: Context) -> dict[str, Any]:
     """Reinforcement learning on verdicts."""
     config: RLConfig = context.config
     mixture = load_mixture(config.tasks)
-    _report_dropped(context, mixture)
+    report_dropped(context, mixture)
     loaded = load_model(context.models["init"], config.dtype)
     chat = _chat(loaded, config.template)
     learner, engine = make_pair(loaded, config, context.seed)
@@ -101,7 +101,9 @@ def run_rl(context: Context) -> dict[str, Any]:
 def run_evaluate(context: Context) -> dict[str, Any]:
     """Measure a model."""
     config: EvaluateConfig = context.config
-    problems = load_mixture(config.tasks).all
+    mixture = load_mixture(config.tasks)
+    report_dropped(context, mixture)
+    problems = mixture.all
     loaded = load_model(context.models["model"], config.dtype)
     chat = _chat(loaded, config.template)
     _check_room(loaded.model, chat, problems, config.max_tokens)
@@ -120,7 +122,7 @@ def run_evaluate(context: Context) -> dict[str, Any]:
     )
 
 
-def _report_dropped(context: Context, mixture: Mixture) -> None:
+def report_dropped(context: Context, mixture: Mixture) -> None:
     """`decontamination.json` beside the stage's other files: what was left out of each source, and why."""
     if mixture.contamination:
         found = {source: report.as_dict() for source, report in mixture.contamination.items()}
