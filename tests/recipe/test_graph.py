@@ -18,6 +18,7 @@ from mull.recipe.stages import StageKind
 
 class Spec(Config):
     source: str
+    decontaminate: tuple[str, ...] = ()
 
 
 class SomeConfig(Config):
@@ -90,6 +91,17 @@ def test_every_stage_comes_after_what_it_needs(data: st.DataObject) -> None:
     for name in names:
         assert all(ordered.index(needed) < ordered.index(name) for needed in stages[name].needs.values())
     assert list(in_order({name: stages[name] for name in ordered})) == ordered
+
+
+def test_the_bytes_of_a_benchmark_count_too(tmp_path: Path) -> None:
+    data, bench = tmp_path / "rows.jsonl", tmp_path / "test.jsonl"
+    data.write_text("a")
+    bench.write_text("b")
+    made = stage("a", tasks=({"source": str(data), "decontaminate": (f"{bench}:test?preset=gsm8k",)},))
+    old = prints(made)
+    assert set(origins(recipe(made))["a"].inputs) == {str(data), str(bench)}
+    bench.write_text("c")
+    assert changed(old, prints(made)) == {"a"}
 
 
 def test_a_circle_is_named() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mull.core.errors import UserError
 from mull.core.types import Problem, VerdictKind
-from mull.verify import VERIFIERS, check_gold, final_answer, verify
+from mull.verify import check_gold, final_answer, verify
 from mull.verify.limits import MAX_TEXT
 
 SHARED = Path(os.environ.get("MULL_SHARED", Path(__file__).parents[2] / ".." / "shared"))
@@ -24,6 +24,11 @@ DATA = {
     "choice": {"answer": "B"},
     "text": {"answer": "Evelyn"},
     "countdown": {"numbers": [3, 5, 8], "target": 64},
+    "knights": {"answer": "Zoey is a knight, and Max is a knave.", "names": ["Zoey", "Max"]},
+    "grid": {"answer": [[1, 2], [3, 4]]},
+    "json": {"answer": {"a": [1, None], "b": True}},
+    "regex": {"answer": "[a-c]+[0-9]{2}"},
+    "constraints": {"constraints": [{"kind": "words", "at_least": 2}, {"kind": "no_commas"}]},
 }
 
 
@@ -139,7 +144,7 @@ def test_bad_reference_answers_are_named(verifier: str, data: dict[str, object],
 
 
 def test_good_reference_answers_pass() -> None:
-    for name in VERIFIERS:
+    for name in DATA:
         check_gold(problem(name))
 
 
@@ -187,7 +192,7 @@ PIECES = [
 @settings(max_examples=300)
 @given(st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=60).map("".join))
 def test_no_text_raises_or_breaks_a_check(text: str) -> None:
-    for name in VERIFIERS:
+    for name in DATA:
         verdict = verify(problem(name), text)
         assert verdict.kind is not VerdictKind.ERROR, (name, verdict.reason)
         if verdict.kind is VerdictKind.CORRECT:

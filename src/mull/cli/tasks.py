@@ -9,6 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from mull.core.types import Problem
+    from mull.tasks.decontaminate import Contamination
 
 
 def register(app: typer.Typer) -> None:
@@ -21,10 +22,18 @@ def tasks(
     n: Annotated[int, typer.Option("--n", min=1, help="how many problems to show")] = 3,
     split: Annotated[str, typer.Option(help="train, dev or test; default: the spec's, else train")] = "",
     seed: Annotated[int, typer.Option(help="which problems are picked")] = 0,
+    decontaminate: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPEC", help="report which problems a benchmark also asks; may be given several times"),
+    ] = None,
+    ngram: Annotated[int, typer.Option(help="with --decontaminate: words in a row that count, 8, 10 or 13")] = 10,
+    numbers: Annotated[str, typer.Option(help='with --decontaminate: "same", or "any" to disregard numbers')] = "same",
     json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout")] = False,
 ) -> None:
-    """List the built-in tasks, or show a few problems of one."""
-    if name:
+    """List the built-in tasks, show a few problems of one, or say which of them a benchmark also asks."""
+    if decontaminate:
+        _contamination(name, split, n, {"decontaminate": decontaminate, "ngram": ngram, "numbers": numbers}, json)
+    elif name:
         _show(_pick(name, split, n, seed), json)
     else:
         _list(json)
@@ -67,6 +76,32 @@ def _pick(name: str, split: str, n: int, seed: int) -> list[Problem]:
 
     problems = load_task(name, {"split": split} if split else None)
     return random.Random(f"mull tasks {seed}").sample(problems, min(n, len(problems)))
+
+
+def _contamination(name: str, split: str, n: int, options: dict[str, Any], as_json: bool) -> None:
+    from mull.core.errors import UserError
+    from mull.tasks.registry import find_contamination
+
+    if not name:
+        raise UserError("name the task whose problems are to be checked: mull tasks NAME --decontaminate SPEC")
+    found = find_contamination(name, {**options, **({"split": split} if split else {})})
+    if as_json:
+        typer.echo(json_lines.dumps({"decontamination": found.as_dict()}, ensure_ascii=False))
+        return
+    _say_contamination(found, n)
+
+
+def _say_contamination(found: Contamination, n: int) -> None:
+    from collections import Counter
+
+    against = ", ".join(f"{name} ({count})" for name, count in found.benchmarks.items())
+    ways = Counter(clash.how for clash in found.clashes)
+    how = f" ({', '.join(f'{way}: {count}' for way, count in ways.most_common())})" if ways else ""
+    typer.echo(f"{found.checked} problems against {against}: {len(found.clashes)} in both{how}")
+    for clash in found.clashes[:n]:
+        typer.echo(f"\n{clash.id} and {clash.other}, {clash.how}:\n  {clash.words}")
+    if len(found.clashes) > n:
+        typer.echo(f"\nand {len(found.clashes) - n} more; --n or --json shows them")
 
 
 def _show(problems: list[Problem], as_json: bool) -> None:

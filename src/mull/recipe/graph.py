@@ -18,6 +18,7 @@ from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.files import sha256_directory, sha256_file
 from mull.recipe.stages import StageKind
+from mull.tasks.registry import parse_spec
 
 REFERENCES = ("init", "model")
 
@@ -101,7 +102,9 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
 def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
     models = [name for key, name in stage.references.items() if key not in stage.needs]
-    data = [getattr(spec, "source", "") for spec in getattr(stage.config, "tasks", ())]
+    tasks = getattr(stage.config, "tasks", ())
+    benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
+    data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
     paths = {text: Path(text).expanduser() for text in [*models, *data] if text}
     files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
     return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}

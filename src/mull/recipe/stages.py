@@ -17,6 +17,7 @@ from mull.backend.local import make_pair
 from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
 from mull.core.config import Config
 from mull.core.errors import UserError
+from mull.core.files import write_json
 from mull.core.rows import rollout_rows
 from mull.core.run import StageDir
 from mull.core.thinking import Parts
@@ -26,7 +27,7 @@ from mull.evaluation.evaluate import EvaluateConfig, evaluate
 from mull.model.load import LoadedModel, check_source, load_model, save_model
 from mull.model.lora import merge_lora
 from mull.rewards.score import scorer
-from mull.tasks.mixture import load_mixture
+from mull.tasks.mixture import Mixture, load_mixture
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.rl import RLConfig, train_rl
@@ -75,6 +76,7 @@ def run_rl(context: Context) -> dict[str, Any]:
     """Reinforcement learning on verdicts."""
     config: RLConfig = context.config
     mixture = load_mixture(config.tasks)
+    report_dropped(context, mixture)
     loaded = load_model(context.models["init"], config.dtype)
     chat = _chat(loaded, config.template)
     learner, engine = make_pair(loaded, config, context.seed)
@@ -99,7 +101,9 @@ def run_rl(context: Context) -> dict[str, Any]:
 def run_evaluate(context: Context) -> dict[str, Any]:
     """Measure a model."""
     config: EvaluateConfig = context.config
-    problems = load_mixture(config.tasks).all
+    mixture = load_mixture(config.tasks)
+    report_dropped(context, mixture)
+    problems = mixture.all
     loaded = load_model(context.models["model"], config.dtype)
     chat = _chat(loaded, config.template)
     _check_room(loaded.model, chat, problems, config.max_tokens)
@@ -116,6 +120,13 @@ def run_evaluate(context: Context) -> dict[str, Any]:
         context.stop,
         context.report,
     )
+
+
+def report_dropped(context: Context, mixture: Mixture) -> None:
+    """`decontamination.json` beside the stage's other files: what was left out of each source, and why."""
+    if mixture.contamination:
+        found = {source: report.as_dict() for source, report in mixture.contamination.items()}
+        write_json(context.stage.path / "decontamination.json", found)
 
 
 def judge(chat: Chat) -> Callable[[Problem, Scored], tuple[Parts, bool]]:

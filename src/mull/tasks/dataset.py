@@ -20,10 +20,13 @@ from typing import Any
 from mull.core.errors import UserError, nearest
 from mull.core.types import Message, Problem
 from mull.tasks.presets import Fields
+from mull.tasks.shapes import Shape
 from mull.verify.extract import last_box
 from mull.verify.registry import check_gold
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
+ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym"})
+"""Verifiers whose data are in other fields; an answer among `fields.data` reaches them as it is."""
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 Row = Mapping[str, Any]
@@ -42,6 +45,7 @@ class Reading:
     skip_unanswered: bool = False
     required: frozenset[str] = frozenset()
     """Keys of `fields` that the user set: a row must have them; those of a preset may be absent."""
+    shape: Shape | None = None
 
 
 def read_file(path: Path, reading: Reading) -> list[Problem]:
@@ -136,14 +140,15 @@ def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]
         if not isinstance(row, Mapping):
             raise UserError(f"{where}: an object with fields is needed, not {type(row).__name__}")
         _check_text(row, where)
-        problem = _problem(row, number, where, reading)
-        if problem is None:
-            continue
-        if problem.id in problems:
-            raise UserError(
-                f"{where}: the id {problem.id!r} occurs twice; ids must differ (field {_names(reading.fields.id)})"
-            )
-        problems[problem.id] = problem
+        for flat in reading.shape(row, where) if reading.shape else (row,):
+            problem = _problem(flat, number, where, reading)
+            if problem is None:
+                continue
+            if problem.id in problems:
+                raise UserError(
+                    f"{where}: the id {problem.id!r} occurs twice; ids must differ (field {_names(reading.fields.id)})"
+                )
+            problems[problem.id] = problem
     if not problems:
         raise UserError(f"{source}: no rows with an answer" if rows else f"{source}: no rows; the file is empty")
     return list(problems.values())
@@ -182,7 +187,7 @@ def _check_text(row: Row, where: str) -> None:
 def _gold(row: Row, where: str, reading: Reading) -> str | None:
     """The reference answer; None where the verifier needs none, "" for a row to be skipped."""
     fields = reading.fields
-    if reading.verifier == "countdown":
+    if reading.verifier in ANSWERLESS:
         return None
     has_answer = any(name in row for name in fields.answer)
     if not has_answer and any(name in row for name in fields.solution):
@@ -194,7 +199,7 @@ def _gold(row: Row, where: str, reading: Reading) -> str | None:
             )
         return boxed or ""
     value = _present(row, fields.answer, where)
-    text = "" if value is None else str(value).strip()
+    text = "" if value is None else _as_text(value, reading.verifier).strip()
     if not text:
         if reading.skip_unanswered:
             return ""
@@ -208,6 +213,16 @@ def _gold(row: Row, where: str, reading: Reading) -> str | None:
     if not found:
         raise UserError(f"{where}: field {_names(fields.answer)} does not match the pattern {fields.pattern!r}")
     return found[-1].strip()
+
+
+def _as_text(value: Any, verifier: str) -> str:
+    """A field's value as an answer: lists and tables as JSON, and for the verifier "json" everything but text."""
+    if isinstance(value, list | dict) or (verifier == "json" and not isinstance(value, str)):
+        try:
+            return json.dumps(value, ensure_ascii=False)
+        except TypeError:  # a date of a Parquet file
+            return str(value)
+    return str(value)
 
 
 def _fill(template: str, prompt: str, row: Row) -> str:

@@ -7,13 +7,14 @@ all of them. Left out on purpose: schedules of weights over time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Problem
+from mull.tasks.decontaminate import Contamination
 from mull.tasks.iterator import TaskIterator
-from mull.tasks.registry import TaskSpec, load_task, parse_spec
+from mull.tasks.registry import TaskSpec, load, parse_spec
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class Mixture:
 
     problems: dict[str, list[Problem]]
     weights: dict[str, float]
+    contamination: dict[str, Contamination] = field(default_factory=dict)
+    """What was dropped from each source that names benchmarks."""
 
     @property
     def all(self) -> list[Problem]:
@@ -41,12 +44,16 @@ def load_mixture(specs: Sequence[str | dict[str, Any] | TaskSpec]) -> Mixture:
     """
     problems: dict[str, list[Problem]] = {}
     weights: dict[str, float] = {}
+    contamination: dict[str, Contamination] = {}
     for number, given in enumerate(specs, 1):
         spec = parse_spec(given, f"tasks.{number}")
         source = f"{spec.label}:{spec.split}"
         if source in problems:
             raise UserError(f'tasks: {source} is named twice; give one of them a name = "…" or raise its weight')
-        problems[source], weights[source] = load_task(spec), spec.weight
+        loaded = load(spec)
+        problems[source], weights[source] = loaded.problems, spec.weight
+        if loaded.contamination is not None:
+            contamination[source] = loaded.contamination
     if not problems:
         raise UserError("no tasks: name at least one, such as tasks = ['countdown_mod:train']")
-    return Mixture(problems, weights)
+    return Mixture(problems, weights, contamination)

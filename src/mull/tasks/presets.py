@@ -1,8 +1,9 @@
 """How the rows of a data set become problems: a field mapping, and the mappings of well-known data sets.
 
 `gsm8k`: `question`, and an `answer` that ends in `#### 18`. `math`: `problem`, and an `answer` or a `solution` whose
-last box is the answer. `aime`: `problem` and a whole-number `answer`. A preset changes how rows are read, nothing
-else; any key of it can be set in a recipe (`fields = {prompt = "question"}`).
+last box is the answer. `aime`: `problem` and a whole-number `answer`. `knights`: `quiz`, `names` and `solution_text`.
+`arc`: the examples and test inputs of an ARC task. `ifeval`: a prompt with IFEval's instructions. A preset changes how
+rows are read, nothing else; any key of it can be set in a recipe (`fields = {prompt = "question"}`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,20 @@ from dataclasses import dataclass
 from pydantic import Field, field_validator
 
 from mull.core.config import Config
+from mull.tasks.shapes import Shape, arc, ifeval
 
-TAGS = "\n\nShow your work in <think> </think> tags. And return the final answer in <answer> </answer> tags."
+_THINK = "\n\nShow your work in <think> </think> tags. And "
+KNIGHTS = (
+    f"{_THINK}say of everybody who they are in <answer> </answer> tags, for example "
+    "<answer> (1) Zoey is a knight (2) Oliver is a knave </answer>."
+)
+ARC = (
+    "Each example turns an input grid into an output grid by the same rule. Find the rule and apply it to the test "
+    f"input.\n\n{{prompt}}{_THINK}return the output grid of the test input, in rows of digits as above, in <answer> "
+    "</answer> tags."
+)
+RESPONSE = f"{_THINK}put your whole response, and nothing else, in <answer> </answer> tags."
+TAGS = f"{_THINK}return the final answer in <answer> </answer> tags."
 
 
 class Fields(Config):
@@ -57,6 +70,9 @@ class Preset:
     name: str
     fields: Fields
     verifier: str
+    domain: str = "math"
+    shape: Shape | None = None
+    """Makes flat rows of a published row, where that is more than a field each."""
 
 
 PRESETS: dict[str, Preset] = {
@@ -83,6 +99,26 @@ PRESETS: dict[str, Preset] = {
             "aime",
             Fields(prompt=("problem", "question"), answer=("answer",), id=("id",), template="{prompt}" + TAGS),
             "number",
+        ),
+        Preset(
+            "knights",
+            Fields(prompt=("quiz",), answer=("solution_text",), data=("names",), template="{prompt}" + KNIGHTS),
+            "knights",
+            "logic",
+        ),
+        Preset(
+            "arc",
+            Fields(prompt=("prompt",), answer=("answer",), id=("id",), family=("family",), template=ARC),
+            "grid",
+            "logic",
+            arc,
+        ),
+        Preset(
+            "ifeval",
+            Fields(prompt=("prompt",), id=("id",), data=("constraints",), template="{prompt}" + RESPONSE),
+            "constraints",
+            "instructions",
+            ifeval,
         ),
     )
 }

@@ -1,8 +1,9 @@
 """The one door to all checks: `verify(problem, answer_text) -> Verdict`.
 
 The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none;
-nothing of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown". A bug in one
-of them is the verdict `error` on one answer, never the end of a run.
+nothing of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown", "knights",
+"grid", "json", "regex", "constraints", "reasoning_gym". A bug in one of them is the verdict `error` on one answer,
+never the end of a run.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 
 from mull.core.errors import UserError, nearest
 from mull.core.types import Problem, Verdict, VerdictKind
-from mull.verify import countdown, words
+from mull.verify import constraints, countdown, grid, gym, knights, regex, words
+from mull.verify import json as values
 from mull.verify import math as formulas
 from mull.verify.limits import MAX_TEXT
 
@@ -40,6 +42,12 @@ VERIFIERS: dict[str, Verifier] = {
         Verifier("choice", words.check_choice, words.check_choice_gold),
         Verifier("text", words.check_text, words.check_text_gold),
         Verifier("countdown", countdown.check, countdown.check_gold),
+        Verifier("knights", knights.check, knights.check_gold),
+        Verifier("grid", grid.check, grid.check_gold),
+        Verifier("json", values.check, values.check_gold),
+        Verifier("regex", regex.check, regex.check_gold),
+        Verifier("constraints", constraints.check, constraints.check_gold),
+        Verifier("reasoning_gym", gym.check, gym.check_gold),
     )
 }
 
