@@ -14,7 +14,8 @@ from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
 from mull.verify.extract import final_answer
 from mull.verify.limits import excess
-from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read, same
+from mull.verify.compare import same
+from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read
 
 _MAX_WORDS = 200
 """Characters of a reference answer that is no formula; a whole solution in that field is a wrong field mapping."""
