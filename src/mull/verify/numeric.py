@@ -4,7 +4,8 @@
 
 The grammar is that of `parse`; only the meaning of its signs is different. Rational numbers stay exact fractions, so
 that a difference between two of them is never rounded away, and a sum whose parts are so far apart in size that the
-smaller one would vanish is refused. An answer may use no letter that the reference does not have. Left out on purpose:
+smaller one would vanish is refused. The letters k, m, n stand for natural numbers, others for real ones of both signs;
+an odd root of a negative number is the real one. Left out on purpose:
 absolute tolerances (1/2^99 is not 1/2^98), approximations (3.14 is not π), and anything that could take long.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -20,7 +22,7 @@ from mull.verify.parse import Unreadable, parse
 from mull.verify.poly import OutOfReach
 
 _DIGITS = (50, 100)
-_POINTS = 6
+POINTS = 6
 _NEEDED = 3
 """Points at which both are real and equal; fewer (a formula that is complex everywhere) count when all agree."""
 _HUGE = 10**40
@@ -47,9 +49,15 @@ def equal(gold: str, answer: str) -> bool:
     Raises:
         Unreadable: one of them is not of the grammar.
     """
-    pairs = _values(gold, answer)
-    if pairs is None:
-        return False
+    return agree(_values(gold, answer) or [])
+
+
+Pair = tuple[Any, Any]
+"""The values of the reference and of the answer at one point, each a Fraction or a float of mpmath."""
+
+
+def agree(pairs: Sequence[tuple[Pair, Pair]]) -> bool:
+    """Are the two equal at every point where one of them is real? `pairs` holds them at 50 and at 100 digits."""
     agreed = real = 0
     for (a, b), (c, d) in pairs:
         same = _close(a, b, 50) and _close(c, d, 100) and (_is_real(a) == _is_real(b))
@@ -57,7 +65,7 @@ def equal(gold: str, answer: str) -> bool:
             return False
         agreed += same
         real += same and _is_real(a)
-    return real >= _NEEDED or agreed == len(pairs)
+    return bool(pairs) and (real >= _NEEDED or agreed == len(pairs))
 
 
 def proportional(gold: str, answer: str) -> bool:
@@ -71,10 +79,10 @@ def proportional(gold: str, answer: str) -> bool:
     return all(_close(a * second, b * first, 50) for (a, b), _ in pairs[1:])
 
 
-def _values(gold: str, answer: str) -> list[tuple[tuple[Any, Any], tuple[Any, Any]]] | None:
+def _values(gold: str, answer: str) -> list[tuple[Pair, Pair]] | None:
     """((gold, answer) at 50 digits, the same at 100) at each point where both are defined; None: not comparable."""
     found = []
-    for point in range(_POINTS):
+    for point in range(POINTS):
         try:
             rows, letters = [], (set(), set())
             for digits in _DIGITS:
@@ -84,10 +92,8 @@ def _values(gold: str, answer: str) -> list[tuple[tuple[Any, Any], tuple[Any, An
             raise
         except (OutOfReach, ArithmeticError, ValueError):
             continue
-        if not letters[1] <= letters[0]:
-            return None
         found.append((rows[0], rows[1]))
-        if not letters[0]:
+        if not letters[0] and not letters[1]:
             break
     return found or None
 
@@ -114,6 +120,15 @@ def _float(context: Any, value: Any) -> Any:
     if isinstance(value, Fraction):
         return context.mpf(value.numerator) / value.denominator
     return context.convert(value)
+
+
+def letter(name: str, point: int) -> Fraction:
+    """What a letter stands for at a point: a natural number for k, m and n, else a fraction of 0.25 to 2.75 or minus it."""
+    digest = int.from_bytes(hashlib.sha256(f"{point} {name}".encode()).digest()[:4])
+    if name in ("k", "m", "n"):
+        return Fraction(digest % 11 + 3 + point)
+    size = Fraction(digest % 9973 + 1000, 3989)
+    return -size if point % 2 and digest & 1 << 20 else size
 
 
 class _At:
@@ -152,9 +167,7 @@ class _At:
         if name.startswith("\\infty"):
             raise OutOfReach("infinity is no number")
         self._letters.add(name)
-        digest = int.from_bytes(hashlib.sha256(f"{self._point} {name}".encode()).digest()[:4])
-        size = Fraction(digest % 9973 + 1000, 3989)  # 0.25 to 2.75
-        return -size if self._point % 2 and digest & 1 << 20 else size
+        return letter(name, self._point)
 
     def as_fraction(self, value: Any) -> Fraction | None:
         return value if isinstance(value, Fraction) else None
@@ -203,7 +216,11 @@ class _At:
             bits = max(base.numerator.bit_length(), base.denominator.bit_length())
             if bits * abs(exponent) <= MAX_BITS:
                 return base ** int(exponent)
-        return self._down(self._context.power(self._up(base), self._up(exponent)))
+        x, sign = self._up(base), 1
+        if isinstance(exponent, Fraction) and exponent.denominator % 2 and exponent.denominator > 1:
+            if _is_real(x) and x < 0:
+                x, sign = -x, (-1) ** (exponent.numerator % 2)
+        return self._down(sign * self._context.power(x, self._up(exponent)))
 
     def root(self, value: Any) -> Any:
         return self.nth_root(Fraction(2), value)
@@ -213,9 +230,7 @@ class _At:
             raise OutOfReach("root of degree zero")
         if not inner:
             return Fraction(0)
-        if inner.imag == 0 and inner < 0 and degree == 3:
-            return self._down(-self._context.power(-self._up(inner), self._up(Fraction(1, 3))))
-        return self._down(self._context.power(self._up(inner), 1 / self._up(degree)))
+        return self.raised(inner, self.divide(Fraction(1), degree))
 
     def absolute(self, inner: Any) -> Any:
         return abs(inner) if isinstance(inner, Fraction) else self._down(abs(inner))
@@ -262,3 +277,9 @@ class _At:
         if abs(top) > 10**6 or abs(bottom) > 10**6:
             raise OutOfReach("binomial")
         return self._down(self._context.binomial(self._up(top), self._up(bottom)))
+
+
+def number(real: Any, imaginary: Any, digits: int) -> Any:
+    """A value that another arithmetic found, as `agree` compares it."""
+    context = _context(50 if digits < 100 else 100)
+    return context.convert(real) if imaginary is None else context.mpc(real, imaginary)

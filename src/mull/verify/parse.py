@@ -228,12 +228,23 @@ class _Reader:
             return self._absolute()
         self._at += 1
         if kind == "number":
-            return self._algebra.constant(Fraction(value))
+            return self._algebra.constant(Fraction(value) + self._repeating(value))
         if kind == "letter":
             return self._algebra.IMAGINARY if value == "i" else self._algebra.atom(value + self._subscript())
         if kind == "command":
             return self._command(value)
         raise Unreadable("a value is missing" if kind == "end" else f"{value!r} was not expected")
+
+    def _repeating(self, number: str) -> Fraction:
+        """What `\\overline{3}` adds to the decimal before it: 0.\\overline{3} is 1/3."""
+        following = self._tokens[self._at : self._at + 4]
+        if "." not in number or following[:1] != [("command", "overline")]:
+            return Fraction(0)
+        if [t[0] for t in following] != ["command", "sign", "number", "sign"] or not following[2][1].isdigit():
+            raise Unreadable("a repeating part")
+        self._at += 4
+        digits, places = following[2][1], len(number.partition(".")[2])
+        return Fraction(int(digits), (10 ** len(digits) - 1) * 10**places)
 
     def _absolute(self) -> Any:
         self._at += 1

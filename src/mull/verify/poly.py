@@ -238,7 +238,9 @@ def function(name: str, base: Poly | None, inner: Poly) -> Poly:
 def factorial(base: Poly) -> Poly:
     """base!"""
     value = as_fraction(base)
-    if value is None or value.denominator != 1 or value < 0:
+    if value is None:
+        return atom(f"({text(base)})!")
+    if value.denominator != 1 or value < 0:
         raise OutOfReach("factorial")
     return constant(math.factorial(int(value))) if value <= _MAX_FACTORIAL else atom(f"{value}!")
 

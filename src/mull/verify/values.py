@@ -46,6 +46,9 @@ _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A
 _NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
 _NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
 _NAMED = re.compile(r"^(?:[A-Za-z]|\([A-Za-z](?:\s*,\s*[A-Za-z])*\))\s*=\s*(?=[\[(\\])")
+_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
+_POWER_OF_TEN = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})$")
+_WRAPPED = re.compile(r"^\\text \{\s*(-?[0-9][0-9.,/]*(?:\s[^{}]*)?)\}$")
 _ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
 _OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\0-9+*/^]")
@@ -134,6 +137,7 @@ def _whole(text: str) -> Value:
     text = _ALIASES.get(bare, text).removeprefix("\\approx ")
     if text in (_REALS, "\\R"):
         text = "(-\\infty ,\\infty )"
+    text = _WRAPPED.sub(r"\1", text).strip()
     letters = _LETTERS.fullmatch(text)
     if letters:
         text = letters[1]
@@ -236,7 +240,6 @@ def _list(text: str) -> Value | None:
     if opening and opening in "([" and closing in ")]" and "," in text and len(split_top(text[1:-1], ",")) > 1:
         if brackets_match(text[1:-1]):
             return Collection(opening + closing, _few([_whole(part.strip()) for part in split_top(text[1:-1], ",")]))
-        return None
     if _THOUSANDS.fullmatch(_CURRENCY.sub(r"\1", text)) or _UNIT_AFTER_THOUSANDS.fullmatch(text):
         return None
     listed = _LIST_WORD.sub(",", text.replace(";", ","))
@@ -286,6 +289,8 @@ def _relation(text: str) -> Value | None:
     sides = [side.strip() for side in split_top(text, "=")]
     if len(sides) == 1:
         return None
+    if len(sides) == 2 and _NAME.fullmatch(sides[1]) and not _NAME.fullmatch(sides[0]):
+        sides.reverse()
     if any(not side for side in sides):
         return Words(_letters(text))
     named = _NAME.fullmatch(sides[0]) is not None
@@ -324,13 +329,14 @@ def _quantity(text: str) -> Quantity | None:
     if percent:
         value = parse(percent[1])
         return Quantity(value, f"{poly.text(value)}%", percent=True, source=percent[1])
+    text = _POWER_OF_TEN.sub(r"\1*10^{\2}", text)
     text, factor = _scaled(text)
     unit = ""
     match = _UNIT.match(text)
     if match:
         unit = _unit_name(match["unit"])
         words = set(re.findall(r"[a-z]+", unit))
-        if not words & _NO_UNIT:
+        if not words & _NO_UNIT and not (unit == "degree" and _ANGLE.search(match["value"])):
             text = match["value"]
     if _WORD.search(text):
         return None
@@ -348,6 +354,13 @@ def _unit_name(written: str) -> str:
     return _NOT_SINGULAR.get(name, name.removesuffix("s") if len(name) > 3 else name)
 
 
+def _radians(angle: Quantity) -> str:
+    """The canonical text of an angle: 150° is 5π/6."""
+    if angle.unit != "degree":
+        return angle.canonical
+    return poly.text(poly.scale(poly.multiply(angle.value, poly.atom("\\pi")), Fraction(1, 180)))
+
+
 def same_quantity(gold: Quantity, answer: Quantity, equal: Callable[[str, str], bool] | None = None) -> bool:
     """One number or formula? `equal` compares the sources of two formulas where their canonical texts differ."""
     if gold.unit and answer.unit and gold.unit != answer.unit:
@@ -355,7 +368,7 @@ def same_quantity(gold: Quantity, answer: Quantity, equal: Callable[[str, str], 
     if gold.percent != answer.percent:
         marked, bare = (gold, answer) if gold.percent else (answer, gold)
         return bare.canonical in (poly.text(marked.value), poly.text(poly.scale(marked.value, Fraction(1, 100))))
-    if gold.canonical == answer.canonical:
+    if gold.canonical == answer.canonical or _radians(gold) == _radians(answer):
         return True
     if equal is None or (poly.is_plain(gold.value) and poly.is_plain(answer.value)):
         return False
