@@ -18,7 +18,8 @@ _LOOKALIKES = {
     ord("÷"): "/", ord("⁄"): "/", ord("∕"): "/", ord("∶"): ":", ord("。"): ".", ord("、"): ",",
     ord("π"): "\\pi ", ord("√"): "\\sqrt ", ord("∞"): "\\infty ", ord("±"): "\\pm ", ord("∪"): "\\cup ",
     ord("∈"): "\\in ", ord("ℝ"): "\\mathbb{R}", ord("°"): "\\degree ", ord("²"): "^2", ord("³"): "^3",
-    ord("≠"): "\\ne ", ord("≈"): "\\approx ", ord("∅"): "\\varnothing ", ord("≤"): "\\le ", ord("≥"): "\\ge ", ord("θ"): "\\theta ", ord("½"): "\\frac{1}{2}",
+    ord("≠"): "\\ne ", ord("≈"): "\\approx ", ord("∅"): "\\varnothing ",
+    ord("≤"): "\\le ", ord("≥"): "\\ge ", ord("θ"): "\\theta ", ord("½"): "\\frac{1}{2}",
 }  # fmt: skip
 
 _NAMES = {
@@ -29,7 +30,8 @@ _NAMES = {
     "infinity": "infty", "emptyset": "varnothing", "neq": "ne", "lVert": "|", "rVert": "|",
 }  # fmt: skip
 _SYMBOLS = {"cdot": "*", "times": "*", "div": "/", "degree": "^\\circ ", "lvert": "|", "rvert": "|", "vert": "|",
-            "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")", "lt": "<", "gt": ">", "ldots": "...", "dots": "...", "cdots": "..."}  # fmt: skip
+            "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")", "lt": "<", "gt": ">",
+            "ldots": "...", "dots": "...", "cdots": "..."}  # fmt: skip
 _LAYOUT = (
     "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nolimits quad qquad tiny small "
     "large Large boldsymbol mathbf bf boxed fbox mathstrut"

@@ -1,8 +1,8 @@
 """Numbers and formulas: the verifiers "number" and "math".
 
 `data["answer"]` is the reference answer, a number or its text. "number" wants a rational number and takes any way
-of writing it; "math" compares whatever `values` can read, and asks a worker where that is not enough. An answer that offers several values where one is asked
-for is `ambiguous`, whichever they are.
+of writing it; "math" compares whatever `values` can read, and asks a worker where that is not enough. An answer that
+offers several values where one is asked for is `ambiguous`, whichever they are.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
+from mull.verify.compare import same, unworked
 from mull.verify.extract import find_answer
 from mull.verify.limits import excess
 from mull.verify.pool import Undecided, ask
-from mull.verify.compare import same, unworked
 from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read
 
 _MAX_WORDS = 200
@@ -65,7 +65,7 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
 
 
 def _is_prose(text: str) -> bool:
-    """Sentences, from which the numbers must not be picked as one set: several words outside \\text, or several lines."""
+    """Sentences, from which numbers must not be picked as one set: several words outside of \\text."""
     return len(_PROSE.findall(_TEXT.sub(" ", text))) > _MAX_PROSE
 
 

@@ -33,7 +33,7 @@ _local = threading.local()
 
 
 def _context(digits: int) -> Any:
-    """mpmath's arithmetic at a precision of its own for this thread: precision is state, which threads must not share."""
+    """mpmath's arithmetic with this thread's own precision, which is state that threads must not share."""
     contexts = _local.__dict__.setdefault("contexts", {})
     if digits not in contexts:
         from mpmath.ctx_mp import MPContext
@@ -123,7 +123,7 @@ def _float(context: Any, value: Any) -> Any:
 
 
 def letter(name: str, point: int) -> Fraction:
-    """What a letter stands for at a point: a natural number for k, m and n, else a fraction of 0.25 to 2.75 or minus it."""
+    """What a letter stands for at a point: a natural number for k, m and n, else a fraction up to 2.75 in size."""
     digest = int.from_bytes(hashlib.sha256(f"{point} {name}".encode()).digest()[:4])
     if name in ("k", "m", "n"):
         return Fraction(digest % 11 + 3 + point)
@@ -187,7 +187,9 @@ class _At:
             raise OutOfReach("parts too far apart in size")
         total = x + y
         # what is left of a difference of equals is rounding, and must not be taken for a small number
-        return Fraction(0) if abs(total) < large * self._context.mpf(10) ** (6 - self._context.dps) else self._down(total)
+        return (
+            Fraction(0) if abs(total) < large * self._context.mpf(10) ** (6 - self._context.dps) else self._down(total)
+        )
 
     def scale(self, value: Any, factor: int | Fraction) -> Any:
         return self.multiply(value, Fraction(factor))
@@ -217,9 +219,9 @@ class _At:
             if bits * abs(exponent) <= MAX_BITS:
                 return base ** int(exponent)
         x, sign = self._up(base), 1
-        if isinstance(exponent, Fraction) and exponent.denominator % 2 and exponent.denominator > 1:
-            if _is_real(x) and x < 0:
-                x, sign = -x, (-1) ** (exponent.numerator % 2)
+        odd = isinstance(exponent, Fraction) and exponent.denominator > 1 and exponent.denominator % 2
+        if odd and _is_real(x) and x < 0:
+            x, sign = -x, (-1) ** (exponent.numerator % 2)
         return self._down(sign * self._context.power(x, self._up(exponent)))
 
     def root(self, value: Any) -> Any:

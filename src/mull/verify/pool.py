@@ -35,11 +35,12 @@ REMEMBERED = 16_384
 MAX_LENGTH = 300
 """Characters of a formula that is handed to a worker."""
 
-_COMMANDS = frozenset(
+_COMMAND_NAMES = (
     "frac sqrt sum prod int lim to infty pi alpha beta gamma theta lambda mu phi omega sin cos tan cot sec csc arcsin "
     "arccos arctan sinh cosh tanh ln lg log exp lfloor rfloor lceil rceil max min gcd lcm binom left right cdot times "
-    "div mod bmod circ".split()
+    "div mod bmod circ"
 )
+_COMMANDS = frozenset(_COMMAND_NAMES.split())
 _COMMAND = re.compile(r"\\([A-Za-z]+)")
 _REFUSED = re.compile(r"[=<>&;\"'#%$?:@~`]|\\[^A-Za-z]|[0-9.]\s+[0-9.]|[0-9]{16}|\^\s*\{[^{}]*\^|!\s*!|__|[^\x20-\x7e]")
 _BOUND = re.compile(r"_\s*\{\s*[A-Za-z]\s*=")

@@ -1,8 +1,8 @@
 """The one door to all checks: `verify(problem, answer_text) -> Verdict`.
 
 The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none, or
-a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown". A bug in one
-of them is the verdict `error` on one answer, never the end of a run.
+a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math",
+"choice", "text", "countdown". A bug in one of them is the verdict `error` on one answer, never the end of a run.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def verify(problem: Problem, answer_text: str | None) -> Verdict:
         UserError: the problem names a verifier that does not exist.
     """
     started = time.perf_counter()
-    verifier = _verifier(problem.verifier, problem.id)
+    verifier = known(problem.verifier, problem.id)
     verdict = _verdict(verifier, problem, answer_text)
     return replace(verdict, ms=(time.perf_counter() - started) * 1e3)
 
@@ -72,7 +72,7 @@ def verify_response(
     """
     text = after_thought(response, thought)
     if text is None:
-        method = _verifier(problem.verifier, problem.id).name
+        method = known(problem.verifier, problem.id).name
         reason = "the thought is not closed" if THINK_OPEN in response else "no closed thought"
         return Verdict(VerdictKind.NO_ANSWER, reason, None, method)
     if conventions != DEFAULT:
@@ -102,7 +102,7 @@ def _verdict(verifier: Verifier, problem: Problem, answer_text: str | None) -> V
 
 
 def _restates(problem: Problem, answer_text: str) -> bool:
-    """Is the answer a piece of arithmetic that stands in the question as it is? `What is 6 × 7?` is not 42 by `6 × 7`."""
+    """Is the answer arithmetic that stands in the question as it is? `6 × 7` does not answer `What is 6 × 7?`."""
     final = final_answer(answer_text) or ""
     if problem.verifier not in ("number", "math") or not _OPERATOR.search(final):
         return False
@@ -121,10 +121,15 @@ def check_gold(problem: Problem, where: str = "") -> None:
         UserError: unknown verifier, or a missing or unparsable reference answer.
     """
     where = where or problem.id
-    _verifier(problem.verifier, where).check_gold(problem.data, where)
+    known(problem.verifier, where).check_gold(problem.data, where)
 
 
-def _verifier(name: str, where: str) -> Verifier:
+def known(name: str, where: str) -> Verifier:
+    """The verifier of that name; `where` says in a message who asks for it.
+
+    Raises:
+        UserError: there is none.
+    """
     verifier = VERIFIERS.get(name)
     if verifier is None:
         raise UserError(f"{where}: unknown verifier {name!r}{nearest(name, VERIFIERS)}")

@@ -237,9 +237,10 @@ def _list(text: str) -> Value | None:
     if text[:2] == "\\{" and text[-2:] == "\\}":
         return _set(text[2:-2])
     opening, closing = text[:1], text[-1:]
-    if opening and opening in "([" and closing in ")]" and "," in text and len(split_top(text[1:-1], ",")) > 1:
-        if brackets_match(text[1:-1]):
-            return Collection(opening + closing, _few([_whole(part.strip()) for part in split_top(text[1:-1], ",")]))
+    if opening and opening in "([" and closing in ")]" and "," in text and brackets_match(text[1:-1]):
+        parts = split_top(text[1:-1], ",")
+        if len(parts) > 1:
+            return Collection(opening + closing, _few([_whole(part.strip()) for part in parts]))
     if _THOUSANDS.fullmatch(_CURRENCY.sub(r"\1", text)) or _UNIT_AFTER_THOUSANDS.fullmatch(text):
         return None
     listed = _LIST_WORD.sub(",", text.replace(";", ","))

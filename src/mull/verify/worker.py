@@ -129,7 +129,7 @@ def _expression(text: str) -> Any:
     import sympy
     from latex2sympy2_extended import latex2sympy
 
-    expression = latex2sympy(text)
+    expression: Any = latex2sympy(text)
     if not isinstance(expression, sympy.Expr):
         raise ValueError("not one formula")
     known = {"e": sympy.E, "i": sympy.I, "pi": sympy.pi}
