@@ -21,7 +21,6 @@ Ask = Callable[[str, str], bool]
 """Are these two formulas equal? Asked only where our own grammar cannot read one of them."""
 
 _OPEN_WORK = re.compile(r"\\(?:int|iint|oint|lim|sum|prod|frac\s*\{?\s*d\s*\}?\s*\{\s*d)")
-_RATIO = re.compile(r"([0-9]{1,9})\s*:\s*([0-9]{1,9})")
 
 
 def never(gold: str, answer: str) -> bool:
@@ -42,8 +41,8 @@ def same(gold: Value, answer: Value, ask: Ask = never) -> bool:
     if isinstance(gold, Words) and isinstance(answer, Words) and gold.canonical == answer.canonical:
         return True
     if isinstance(gold, Collection) or isinstance(answer, Collection):
-        return False
-    return _same_ratio(gold, answer) or _equal(_source(gold), _source(answer), ask)
+        return _same_ratio(gold, answer)
+    return _equal(_source(gold), _source(answer), ask)
 
 
 def unworked(gold: str, answer: str) -> bool:
@@ -76,12 +75,16 @@ def _in_base(gold: Quantity, answer: Quantity) -> bool:
 
 
 def _same_ratio(gold: Value, answer: Value) -> bool:
-    """`2:3` is 2/3; two ratios are compared letter by letter, as they may be times of the day."""
-    ratio, other = (gold, answer) if isinstance(gold, Words) else (answer, gold)
-    match = _RATIO.fullmatch(ratio.canonical) if isinstance(ratio, Words) else None
-    if match is None or not isinstance(other, Quantity) or other.number is None or other.unit:
+    """`2:3` is 2/3; two ratios are compared number by number, as they may be times of the day."""
+    ratio, other = (gold, answer) if isinstance(gold, Collection) else (answer, gold)
+    if not isinstance(ratio, Collection) or ratio.kind != "::" or len(ratio.elements) != 2:
         return False
-    return int(match[2]) > 0 and other.number * int(match[2]) == int(match[1])
+    if not isinstance(other, Quantity) or other.number is None or other.unit or other.percent:
+        return False
+    if other.number.denominator == 1:
+        return False  # 3:1 is no way to write 3
+    first, second = (element.number for element in ratio.elements if isinstance(element, Quantity))
+    return bool(second) and first == other.number * second  # type: ignore[operator]
 
 
 def _same_equation(gold: Value, answer: Value, ask: Ask) -> bool:

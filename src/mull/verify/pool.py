@@ -23,6 +23,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mull.core.types import VerdictKind
 from mull.verify import worker
@@ -122,6 +123,17 @@ class Workers:
                 self._known.popitem(last=False)
 
     def _asked(self, gold: str, answer: str) -> bool:
+        reply, seconds = self._tried(gold, answer)
+        if reply is None and seconds < 0.1 * self._seconds:
+            reply, seconds = self._tried(gold, answer)  # somebody had ended the worker while it was idle
+        if reply is None and seconds >= 0.9 * self._seconds:
+            raise Undecided(VerdictKind.TIMEOUT, f"comparing took more than {self._seconds:g} s")
+        if reply is None or "error" in reply:
+            raise Undecided(VerdictKind.ERROR, f"the comparing process died ({(reply or {}).get('error', 'no reply')})")
+        return bool(reply["equal"])
+
+    def _tried(self, gold: str, answer: str) -> tuple[dict[str, Any] | None, float]:
+        """A worker's reply, None where it gave none, and the seconds that this took."""
         mine = self._take()
         started = time.monotonic()
         reply = None
@@ -132,12 +144,8 @@ class Workers:
         except OSError:
             pass  # it is killed below, and said by its kind
         finally:
-            self._give_back(mine, alive=reply is not None and "error" not in reply)
-        if reply is not None and "error" not in reply:
-            return bool(reply["equal"])
-        if reply is None and time.monotonic() - started >= 0.9 * self._seconds:
-            raise Undecided(VerdictKind.TIMEOUT, f"comparing took more than {self._seconds:g} s")
-        raise Undecided(VerdictKind.ERROR, f"the comparing process died ({(reply or {}).get('error', 'no reply')})")
+            self._give_back(mine, alive=reply is not None and "error" not in reply and not reply["last"])
+        return reply, time.monotonic() - started
 
     def _take(self) -> _Worker:
         with self._changed:

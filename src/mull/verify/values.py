@@ -24,6 +24,7 @@ from mull.verify.parse import Unreadable, parse
 from mull.verify.poly import OutOfReach, Poly
 
 _NUMBER = re.compile(r"-?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{1,18})?")
+_FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{([0-9]{1,18})\}\{([0-9]{1,18})\}|([0-9]{1,18})/([0-9]{1,18}))")
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"^(-?)\s*[$€£¥]\s*")
 _UNIT = re.compile(
@@ -50,6 +51,7 @@ _ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
 _POWER_OF_TEN = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})$")
 _WRAPPED = re.compile(r"^\\text \{\s*(-?[0-9][0-9.,/]*(?:\s[^{}]*)?)\}$")
 _ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
+_RATIO = re.compile(r"[0-9]{1,9}(?:\s*:\s*[0-9]{1,9}){1,2}")
 _OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\0-9+*/^]")
 _ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "no solution",
@@ -129,6 +131,12 @@ def read(text: str) -> Value:
     if _NUMBER.fullmatch(text):
         number = poly.constant(Fraction(text.replace(",", "")))
         return Quantity(number, poly.text(number), source=text)
+    fraction = _FRACTION.fullmatch(text)
+    if fraction:
+        sign, top, bottom = fraction[1], fraction[2] or fraction[4], fraction[3] or fraction[5]
+        if int(bottom):
+            value = Fraction(int(sign + top), int(bottom))
+            return Quantity(poly.constant(value), str(value), source=str(value))
     return _whole(plain(text))
 
 
@@ -145,7 +153,7 @@ def _whole(text: str) -> Value:
         text = _IN.sub("", text)
     if not brackets_match(text):
         return Words(_letters(text))
-    for attempt in (_matrix, _union, _order, _list, _relation, _quantity, _named_collection):
+    for attempt in (_ratio, _matrix, _union, _order, _list, _relation, _quantity, _named_collection):
         try:
             value = attempt(text)
         except (Unreadable, OutOfReach):
@@ -166,6 +174,11 @@ def _letters(text: str) -> str:
     if "\\" not in bare and re.fullmatch(r"[^\W\d_](?:[^\d=^_<>]*[^\W\d_])?|\([A-Za-z]\)", bare):
         return bare.strip("()").casefold()
     return _NOT_BETWEEN_DIGITS.sub("", " ".join(text.split()))  # "1 0" must not vote for "10"
+
+
+def _ratio(text: str) -> Value | None:
+    """`2:3`, a ratio or a time of the day."""
+    return Collection("::", tuple(map(_whole, text.replace(" ", "").split(":")))) if _RATIO.fullmatch(text) else None
 
 
 def _matrix(text: str) -> Value | None:
@@ -320,7 +333,9 @@ def _equation(name: str, solution: Quantity) -> str:
 
 
 def _zero(difference: Poly) -> str:
-    """The canonical text of `difference = 0`: the first coefficient is 1."""
+    """The canonical text of `difference = 0`: the first coefficient is 1 (`x = x` says nothing)."""
+    if not difference:
+        return "0=0"
     return f"{poly.text(poly.scale(difference, 1 / poly.leading(difference)))}=0"
 
 
