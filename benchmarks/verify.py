@@ -3,7 +3,7 @@
     python benchmarks/verify.py [--data DIR] [--json]
 
 Pairs: integers and fractions (half of them equal, drawn with a seed), and LaTeX: the reference answers of MATH-500 that
-are no plain numbers, each against itself in another spelling and against its neighbour. Without the data only a built-in
+are no plain numbers, each against itself in another spelling and against its neighbour. Without the data a built-in
 list of LaTeX pairs is timed. Both graders get the same two final answers; math-verify gets them in dollars, as its
 documentation has it. What is compared is what a user calls: `mull.verify.verify` here, `verify(parse(gold),
 parse(answer))` there. The pairs file, where it is there, is judged by both too: right verdicts outside debatable rows.

@@ -33,6 +33,7 @@ Thought = Literal["closed", "required"]
 one is read whole. required: there must be a closed thought, so that a response cut short in it is no answer."""
 
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:(\{)|([^\s{}$\\]+))?")
+_BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN, _CLOSE = "<answer>", "</answer>"
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASE = re.compile(
@@ -56,16 +57,16 @@ def _boxed(text: str) -> str | None:
     last = boxes[-1]
     if last[1] is None:
         return (last[2] or "").rstrip(".,;").strip()
-    depth, start = 1, last.end()
-    for index in range(start, len(text)):
-        char = text[index]
-        if char == "{" and text[index - 1] != "\\":
-            depth += 1
-        elif char == "}" and text[index - 1] != "\\":
-            depth -= 1
-            if depth == 0:
-                return text[start:index].strip()
-    return ""
+    open_: list[tuple[int, bool]] = []
+    answer = ""
+    for match in _BRACE.finditer(text, boxes[0].start()):
+        if match[0] == "}":
+            start, _ = open_.pop() if open_ else (-1, False)
+            if start == last.end():
+                answer = text[start : match.start()].strip()
+        elif match[0][-1] == "{" and match[0] != "\\{":
+            open_.append((match.end(), match[0] != "{"))
+    return "" if any(is_box for _, is_box in open_) else answer
 
 
 def _tagged(text: str) -> str | None:

@@ -63,7 +63,8 @@ def unwrap(text: str) -> str:
         for opening, closing in _WRAPPERS:
             inner = text[len(opening) : len(text) - len(closing)]
             whole = text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing)
-            if whole and opening not in inner and closing not in inner:
+            bare = inner.replace("\\$", "")  # an amount of dollars, not the end of the formula
+            if whole and opening not in bare and closing not in bare:
                 text, changed = inner, True
     return text
 

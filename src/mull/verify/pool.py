@@ -124,8 +124,9 @@ class Workers:
 
     def _asked(self, gold: str, answer: str) -> bool:
         reply, seconds = self._tried(gold, answer)
-        if reply is None and seconds < 0.1 * self._seconds:
-            reply, seconds = self._tried(gold, answer)  # somebody had ended the worker while it was idle
+        for _ in range(self._size):
+            if reply is None and seconds < 0.1 * self._seconds:  # somebody had ended the worker while it was idle
+                reply, seconds = self._tried(gold, answer)
         if reply is None and seconds >= 0.9 * self._seconds:
             raise Undecided(VerdictKind.TIMEOUT, f"comparing took more than {self._seconds:g} s")
         if reply is None or "error" in reply:
