@@ -13,6 +13,59 @@ from mull.verify import numeric, verify
 from mull.verify.parse import Unreadable
 
 SAME = r"""
+1000000 | 1\,000\,000
+(3,\infty) | \{x \mid x>3\}
+x>3 | \{x : x>3\}
+\frac{1}{2} | $\dfrac{1}{2}$.
+\frac{1}{2} | \(\frac{1}{2}\)
+\frac{1}{2} | \[\frac{1}{2}\]
+8,-8 | \pm 8
+\sqrt{x^2} | |x|
+50\% | 1/2
+2 | \log_{10} 100
+x^2-1 | (x+1)(x-1)
+6 | 3!
+x^2+2x | P(x)=x^2+2x
+-1,2 | x=-1 \text{ and } x=2
+-1,2 | x_1=-1, x_2=2
+12 | \boxed{12}
+12 | $$12$$
+\frac{\sqrt{3}}{3} | \frac{1}{\sqrt{3}}
+\frac{-1+\sqrt{5}}{2} | \frac{\sqrt5-1}{2}
+2\sqrt{2} | \sqrt{8}
+\text{A} | A
+C | \textbf{(C)}
+\frac{3}{4} | 0.75
+\frac{3}{4} | 75\%
+1{,}000 | 1000
+x=3 | 3
+\left(\frac{1}{2},\frac{1}{3}\right) | (0.5, 1/3)
+5\sqrt{13} | 5 \sqrt{13}
+[1,2] | 1\le x\le 2
+\text{Friday} | Friday.
+3^{2/3} | \sqrt[3]{9}
+\frac{\pi^2}{6} | \pi^2/6
+(x-2)^2+(y+3)^2=25 | x^2-4x+y^2+6y=12
+y=\frac{1}{2}x+3 | 2y=x+6
+\frac{1}{\sin x} | \csc x
+\tan x | \frac{\sin x}{\cos x}
+\ln 8 | 3 \ln 2
+1/4 | \sin^2 30^\circ
+\begin{pmatrix} 1/2 \\ 3 \end{pmatrix} | \begin{bmatrix} 0.5 \\ 3 \end{bmatrix}
+2x^2 | 2x^{2}
+a^{2}b | ba^2
+11_{2} | 11_2
+32,\!348 | 32348
+6.02\times 10^{23} | 6.02e23
+4\pi \text{ cm}^2 | 4\pi
+1-\sqrt{2}, 1+\sqrt{2} | 1\pm\sqrt{2}
+10!-1 | 3628799
+\frac{11}{2} | 5\tfrac{1}{2}
+\frac{11}{2} | 5 \frac{1}{2}
+\frac{11}{2} | 5\frac12
+0 | 0^\circ
+none | \text{None}
+\cot 60^\circ | \frac{1}{\sqrt 3}
 \$18.90 | $\$18.90$
 28\% | .28
 7 3/4 | 7.75
@@ -109,6 +162,27 @@ a+b | b+a
 \{(1,2),(3,4)\} | (3,4),(1,2)
 """
 DIFFERENT = r"""
+12\text{ cm} | 12\text{ cm}^2
+1000 | 1,000,0
+x>3 | x<3
+42 | \{x \mid x>3\}
+42 | \{x \mid x=42\}
+x^2 | x^3
+\frac{1}{2} | \frac{1}{2}x
+0.1 | 0.10000000000000000001
+10 | 10!
+5\text{ dollars} | 5\text{ cents}
+\text{A} | \text{B}
+A | a or B
+42 | 42, 41
+42 | forty-two
+1,2 | 1,2,2,3
+(1,2) | (1,2),(3,4)
+(-1)^n | 1
+n-m | -2
+(-1)^k | 1
+\lfloor n/2 \rfloor | n/2
+A | (A) or (B)
 3 hours | 3 minutes
 1/2^{99} | 1/2^{98}
 \frac{1}{3\cdot 2^{2006}} | \frac{2^{2005}+1}{3\cdot 2^{2006}}

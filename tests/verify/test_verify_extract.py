@@ -57,6 +57,51 @@ def test_the_order_is_the_callers() -> None:
         find_answer(text, ("boxd",))
 
 
+RESPONSES = [
+    ("42", "So the final answer is **42**.", True),
+    ("42", "Final answer: $\\boxed{42}$", True),
+    ("42", "<answer>\\boxed{42}</answer>", True),
+    ("42", "The answer is $42$.", True),
+    ("42", "The answer is \\(42\\).", True),
+    ("42", "Therefore, the answer is: 42", True),
+    ("42", "### Answer\n42", True),
+    ("42", "**Answer:** 42", True),
+    ("42", "Answer: $42$", True),
+    ("42", "so x = 42", True),
+    ("42", "Thus there are 42 apples.", False),
+    ("42", "\\boxed{42}\\boxed{41}\\boxed{42}", True),
+    ("42", "\\boxed{\\text{42}}", True),
+    ("73", "**73**", True),
+    ("B", "The correct answer is (B) 42.", True),
+    ("B", "Answer: B", True),
+    ("B", "\\boxed{B}", True),
+    ("42", "\\boxed{42}$. I hope it is correct.", True),
+    ("42", "\\(\\boxed{42}\\)", True),
+    ("42", "the answer is not 42", False),
+    ("42", "The answer is 42 or 43", False),
+    ("42", "The answer is 42. Or maybe 43.", True),
+    ("18", "Answer: 18 dollars", True),
+    ("42", "<think>x</think>\nThe final answer is \\boxed{42}.", True),
+    ("42", "<think>The answer is \\boxed{42}</think>", False),
+    ("42", "```\n42\n```", False),
+    ("42", "\\boxed{}42", False),
+    ("42", "$\\boxed{42}$ is wrong, it's \\boxed{ 43 }", False),
+    ("3.5", "The answer is 3.5.", True),
+    ("1,000", "The answer is 1,000.", True),
+    ("42", "ANSWER: 42", True),
+    ("\\frac{1}{2}", "The answer is $\\frac{1}{2}$", True),
+    ("42", "\\boxed{42}.\n\nLet me know if you need more help!", True),
+    ("42", "Answer is 42", True),
+    ("42", "The answer is\n42", True),
+    ("42", "The answer is:\n\n42", True),
+]
+
+
+@pytest.mark.parametrize(("gold", "response", "right"), RESPONSES)
+def test_whole_responses_as_models_write_them(gold: str, response: str, right: bool) -> None:
+    assert verify_response(Problem("row", (), "math", {"answer": gold}), response).correct is right
+
+
 @pytest.mark.parametrize(
     ("response", "closed", "required"),
     [

@@ -37,8 +37,9 @@ _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN, _CLOSE = "<answer>", "</answer>"
 _HASHES = re.compile(r"####[ \t]*([^\n]*)")
 _PHRASE = re.compile(
-    r"(?:\banswer[ \t]+is\b[ \t]*:?|\banswer\**[ \t]*:\**|答案(?:是|为|：|:)[：:]?|\bréponse[ \t]+est\b[ \t]*:?)[ \t]*",
-    re.IGNORECASE,
+    r"(?:\banswer[ \t]+is\b[ \t]*:?|\banswer\**[ \t]*:\**|答案(?:是|为|：|:)[：:]?|\bréponse[ \t]+est\b[ \t]*:?"
+    r"|^[#* ]*(?:final )?answer[ *]*\n)\s*",
+    re.IGNORECASE | re.MULTILINE,
 )
 _SENTENCE_END = re.compile(r"\n|(?<=[^\s.])\.(?=\s|$)|\. |。")
 _MINERVA = re.compile(r"final answer is[ \t]*:?[ \t]*(.{1,400}?)\.?[ \t]*I hope it is correct", re.IGNORECASE)

@@ -39,7 +39,8 @@ _LAYOUT = (
 _DROPPED = frozenset(_LAYOUT.split())
 _COMMAND = re.compile(r"\\\\|\\([A-Za-z]+)\s*|\\([!,;:> ])")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
-_THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*")
+_THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*|(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
+"""A comma or a thin space between groups of digits."""
 
 
 def plain(text: str) -> str:

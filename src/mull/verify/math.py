@@ -24,6 +24,8 @@ _MAX_WORDS = 200
 _MAX_PROSE = 4
 """Words beside a value, as in `5 square miles per hour`; more of them are a sentence."""
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox|textbf) ?\{[^{}]*\}")
+_LEAD = re.compile(r"^(?:so|thus|hence|therefore)\b[,:\s]*", re.IGNORECASE)
+_OPTION = re.compile(r"(?:\(([A-Z])\)|^([A-Z])[.):](?=\s))")
 _PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|sqrt)\b)[^\W\d_]{2,}")
 
 
@@ -48,7 +50,7 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     gold = read(str(data["answer"]).strip())
     if found.convention == "bare" and not isinstance(gold, Words) and _is_prose(final):
         return Verdict(VerdictKind.NO_ANSWER, "sentences without a stated answer (such as \\boxed{…})", None, method)
-    answer = read(final)
+    answer = read(_option(final, str(data["answer"])) if found.convention != "bare" else _LEAD.sub("", final))
     if not answer.canonical:
         return Verdict(VerdictKind.NO_ANSWER, "an empty answer", None, method)
     try:
@@ -62,6 +64,15 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     if isinstance(gold, Quantity) and unworked(str(data["answer"]), final):
         return Verdict(VerdictKind.AMBIGUOUS, f"{_short(final)} is not worked out", answer.canonical, method)
     return Verdict(VerdictKind.WRONG, f"{_short(final)} is not {data['answer']}", answer.canonical, method)
+
+
+def _option(final: str, gold: str) -> str:
+    """`(C) 12` as C where the reference is one letter, unless it names another option too."""
+    if len(gold.strip()) != 1 or not gold.strip().isupper():
+        return final
+    bare = _TEXT.sub(lambda match: match[0].partition("{")[2][:-1], final)
+    named = list(_OPTION.finditer(bare))
+    return (named[0][1] or named[0][2]) if len(named) == 1 and named[0].start() == 0 else final
 
 
 def _is_prose(text: str) -> bool:

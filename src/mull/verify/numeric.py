@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -25,6 +25,10 @@ _DIGITS = (50, 100)
 POINTS = 6
 _NEEDED = 3
 """Points at which both are real and equal; fewer (a formula that is complex everywhere) count when all agree."""
+_NATURAL = {"n": (3, 4, 5, 6, 7, 8), "k": (4, 6, 9, 13, 18, 24), "m": (5, 6, 9, 14, 21, 30)}
+"""Odd and even, and in no simple relation to each other."""
+_MAX_STEPS = 60
+"""Powers and functions in one formula."""
 _HUGE = 10**40
 """Arguments beyond it would need their digits before a sine or an exponential means anything."""
 _FAR = Fraction(1, 10**30)
@@ -49,29 +53,30 @@ def equal(gold: str, answer: str) -> bool:
     Raises:
         Unreadable: one of them is not of the grammar.
     """
-    return agree(_values(gold, answer) or [])
+    return agree(_values(gold, answer))
 
 
 Pair = tuple[Any, Any]
 """The values of the reference and of the answer at one point, each a Fraction or a float of mpmath."""
 
 
-def agree(pairs: Sequence[tuple[Pair, Pair]]) -> bool:
+def agree(pairs: Iterable[tuple[Pair, Pair]]) -> bool:
     """Are the two equal at every point where one of them is real? `pairs` holds them at 50 and at 100 digits."""
-    agreed = real = 0
+    agreed = real = seen = 0
     for (a, b), (c, d) in pairs:
         same = _close(a, b, 50) and _close(c, d, 100) and (_is_real(a) == _is_real(b))
         if not same and (_is_real(a) or _is_real(b)):
             return False
+        seen += 1
         agreed += same
         real += same and _is_real(a)
-    return bool(pairs) and (real >= _NEEDED or agreed == len(pairs))
+    return seen > 0 and (real >= _NEEDED or agreed == seen)
 
 
 def proportional(gold: str, answer: str) -> bool:
     """Is `answer = 0` the same equation as `gold = 0`: one a constant multiple of the other, and neither constant?"""
-    pairs = _values(gold, answer)
-    if pairs is None or len(pairs) < _NEEDED:
+    pairs = list(_values(gold, answer))
+    if len(pairs) < _NEEDED:
         return False
     (first, second), _ = pairs[0]
     if _is_zero(first) or _is_zero(second):
@@ -79,23 +84,27 @@ def proportional(gold: str, answer: str) -> bool:
     return all(_close(a * second, b * first, 50) for (a, b), _ in pairs[1:])
 
 
-def _values(gold: str, answer: str) -> list[tuple[Pair, Pair]] | None:
-    """((gold, answer) at 50 digits, the same at 100) at each point where both are defined; None: not comparable."""
-    found = []
+def _values(gold: str, answer: str) -> Iterator[tuple[Pair, Pair]]:
+    """(gold, answer) at 50 digits and the same at 100, at each point where both are defined."""
     for point in range(POINTS):
+        rows: list[Pair] = []
+        letters: set[str] = set()
         try:
-            rows, letters = [], (set(), set())
             for digits in _DIGITS:
-                sides = [_At(point, digits, names) for names in letters]
-                rows.append((parse(gold, sides[0]), parse(answer, sides[1])))
+                rows.append((parse(gold, _At(point, digits, letters)), parse(answer, _At(point, digits, letters))))
         except Unreadable:
             raise
+        except _TooMuch:
+            return
         except (OutOfReach, ArithmeticError, ValueError):
             continue
-        found.append((rows[0], rows[1]))
-        if not letters[0] and not letters[1]:
-            break
-    return found or None
+        yield rows[0], rows[1]
+        if not letters:
+            return
+
+
+class _TooMuch(OutOfReach):
+    """A formula whose value takes too long to find, at whichever point."""
 
 
 def _is_real(value: Any) -> bool:
@@ -124,9 +133,9 @@ def _float(context: Any, value: Any) -> Any:
 
 def letter(name: str, point: int) -> Fraction:
     """What a letter stands for at a point: a natural number for k, m and n, else a fraction up to 2.75 in size."""
+    if name in _NATURAL:
+        return Fraction(_NATURAL[name][point])
     digest = int.from_bytes(hashlib.sha256(f"{point} {name}".encode()).digest()[:4])
-    if name in ("k", "m", "n"):
-        return Fraction(digest % 11 + 3 + point)
     size = Fraction(digest % 9973 + 1000, 3989)
     return -size if point % 2 and digest & 1 << 20 else size
 
@@ -138,7 +147,14 @@ class _At:
         self._context = _context(digits)
         self._point = point
         self._letters = letters
+        self._left = _MAX_STEPS
         self.IMAGINARY = self._context.mpc(0, 1)
+
+    def _step(self) -> None:
+        """A power or a function: half a millisecond on a slow machine."""
+        self._left -= 1
+        if self._left < 0:
+            raise _TooMuch("too many powers and functions")
 
     def _up(self, value: Any) -> Any:
         return _float(self._context, value)
@@ -218,6 +234,7 @@ class _At:
             bits = max(base.numerator.bit_length(), base.denominator.bit_length())
             if bits * abs(exponent) <= MAX_BITS:
                 return base ** int(exponent)
+        self._step()
         x, sign = self._up(base), 1
         odd = isinstance(exponent, Fraction) and exponent.denominator > 1 and exponent.denominator % 2
         if odd and _is_real(x) and x < 0:
@@ -240,6 +257,7 @@ class _At:
     def function(self, name: str, base: Any, inner: Any) -> Any:
         if abs(inner) > _HUGE and name not in ("ln", "lg", "log"):
             raise OutOfReach("argument")
+        self._step()
         x = self._up(inner)
         if name in ("ln", "lg", "log"):
             return self._logarithm(name, base, x)
@@ -272,12 +290,14 @@ class _At:
                 return Fraction(1)
             raise OutOfReach("factorial")
         small = isinstance(base, Fraction) and base.denominator == 1 and base <= 20
+        self._step()
         value = self._context.fac(self._up(base))
         return Fraction(int(value)) if small else self._down(value)
 
     def choose(self, top: Any, bottom: Any) -> Any:
         if abs(top) > 10**6 or abs(bottom) > 10**6:
             raise OutOfReach("binomial")
+        self._step()
         return self._down(self._context.binomial(self._up(top), self._up(bottom)))
 
 

@@ -52,6 +52,7 @@ _POWER_OF_TEN = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})$")
 _WRAPPED = re.compile(r"^\\text \{\s*(-?[0-9][0-9.,/]*(?:\s[^{}]*)?)\}$")
 _ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
 _RATIO = re.compile(r"[0-9]{1,9}(?:\s*:\s*[0-9]{1,9}){1,2}")
+_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\mid|\||:)\s*(.*)\\\}$")
 _OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\0-9+*/^]")
 _ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "no solution",
@@ -210,6 +211,7 @@ def _order(text: str) -> Value | None:
     """`1 < x \\le 2` as an interval, `x < 1 or x > 2` as a union; None for what is no such inequality."""
     if not _ORDER.search(text):
         return None
+    text = _SET_BUILDER.sub(r"\1", text)
     intervals: list[Value] = []
     for part in _OR.split(text):
         found = _interval(*_ORDER.split(part.strip().strip(",").strip()))
@@ -268,7 +270,7 @@ _UNIT_AFTER_THOUSANDS = re.compile(_THOUSANDS.pattern + r"\D*")
 def _set(text: str) -> Value | None:
     """The elements in any order; with two names or more (`x = 1, y = 2`) each keeps its own."""
     parts = [_assigned(part.strip()) for part in split_top(text, ",")]
-    several = len({name for name, _ in parts if name}) > 1
+    several = len({name.partition("_")[0] for name, _ in parts if name}) > 1
     elements: list[Value] = []
     for name, part in parts:
         if part.count("\\pm") > 1:
