@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("torch", "transformers", "tokenizers", "pyarrow", "numpy", "datasets", "accelerate")
+HEAVY = ("torch", "transformers", "tokenizers", "pyarrow", "numpy", "datasets", "accelerate", "sympy", "mpmath")
 SCRIPT = f"""
 import sys
 sys.argv = ["mull", *{{arguments!r}}]
@@ -22,7 +22,9 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["report", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["report", "--help"], ["verify", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT.format(arguments=arguments)], capture_output=True, text=True, timeout=60
@@ -37,14 +39,14 @@ def modules(package: str) -> list[str]:
     return [f"mull.{package}.{file.stem}" for file in sorted(folder.glob("*.py")) if file.stem != "__init__"]
 
 
-@pytest.mark.parametrize("package", ["core", "pages", "stats", "cli"])
+@pytest.mark.parametrize("package", ["core", "pages", "stats", "verify", "cli"])
 def test_a_light_package_is_imported_without_torch(package: str) -> None:
     names = modules(package)
     assert names
     lines = [f"import {name}" for name in names]
     lines += [
         "import sys",
-        "heavy = {'torch', 'transformers', 'tokenizers'} & set(sys.modules)",
+        "heavy = {'torch', 'transformers', 'tokenizers', 'sympy', 'mpmath'} & set(sys.modules)",
         "assert not heavy, heavy",
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60)

@@ -11,13 +11,11 @@ from hypothesis import strategies as st
 
 from mull.core.errors import UserError
 from mull.core.types import Problem, VerdictKind
-from mull.verify import check_gold, final_answer, verify
+from mull.verify import check_gold, final_answer, verify, verify_response
 from mull.verify.limits import MAX_TEXT
 
 SHARED = Path(os.environ.get("MULL_SHARED", Path(__file__).parents[2] / ".." / "shared"))
 PAIRS = SHARED / "data" / "verify" / "pairs.jsonl"
-BEYOND = {"\\sqrt{1/n}", "e^{i\\pi}", "\\ln 4", "1<x<2", "2:3", "101_2", "\\text{DNE}"}
-"""Reference answers of pairs that need more than this arithmetic: called wrong today, never right by mistake."""
 DATA = {
     "number": {"answer": "42"},
     "math": {"answer": "x^2+1"},
@@ -70,13 +68,17 @@ def test_public_pairs() -> None:
     rows = [json.loads(line) for line in PAIRS.read_text().splitlines()]
     wrong = []
     for row in rows:
-        verdict = verify(problem("math", answer=row["gold"]), row["pred"])
-        assert verdict.kind is not VerdictKind.ERROR, row
+        asked, text = problem("math", answer=row["gold"]), row["pred"]
+        verdict = verify(asked, text) if row["kind"] == "answer" else verify_response(asked, text)
+        assert verdict.kind not in (VerdictKind.ERROR, VerdictKind.TIMEOUT), row
         if verdict.correct != row["expected"]:
             assert not verdict.correct, f"called right: {row}"
             wrong.append(row)
-    # an unevaluated limit and integral are beyond it too, with 42 as their reference
-    assert all(row["gold"] in BEYOND or "\\lim" in row["pred"] or "\\int" in row["pred"] for row in wrong), wrong
+    settled = [row for row in rows if "debatable" not in row["origin"]]
+    missed = [row for row in wrong if row in settled]
+    assert len(missed) <= 0.03 * len(settled), missed
+    # of the debatable ones those that were not worked out: a limit and an integral for 42
+    assert all("\\lim" in row["pred"] or "\\int" in row["pred"] for row in wrong), wrong
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mull.verify import poly
-from mull.verify.values import Contradiction, Quantity, Value, Words, read, same
+from mull.verify.compare import same
+from mull.verify.values import Contradiction, Quantity, Value, Words, read
 
 fractions = st.fractions(max_denominator=50).filter(lambda f: abs(f) < 10**6)
 

@@ -17,6 +17,7 @@ from mull.core.chat import Chat
 from mull.core.config import Config
 from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
+from mull.verify.policy import Use, use
 from mull.verify.registry import verify
 
 Scorer = Callable[[Problem, Completion], Scored]
@@ -36,7 +37,8 @@ class RewardConfig(Config):
     )
     overlong_penalty: float = Field(default=1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
     inconclusive: Literal["exclude", "wrong"] = "exclude"
-    """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong."""
+    """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong.
+    Of the other verdicts see `mull.verify.policy`."""
 
 
 def score(problem: Problem, completion: Completion, parts: Parts, config: RewardConfig, limit: int) -> Scored:
@@ -53,9 +55,8 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
     if config.overlong_buffer:
         over = len(completion.token_ids) - (limit - config.overlong_buffer)
         earned["overlong"] = -config.overlong_penalty * min(max(over / config.overlong_buffer, 0.0), 1.0)
-    excluded = ""
-    if verdict.kind in (VerdictKind.TIMEOUT, VerdictKind.ERROR) and config.inconclusive == "exclude":
-        excluded = f"{verdict.kind}: {verdict.reason}"
+    left_out = use(verdict, config.inconclusive == "exclude") is Use.EXCLUDE
+    excluded = f"{verdict.kind}: {verdict.reason}" if left_out else ""
     return Scored(completion, verdict, sum(earned.values()), earned, excluded)
 
 

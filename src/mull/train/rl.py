@@ -31,6 +31,7 @@ from mull.train.learner import Learner
 from mull.train.loop import Checkpointing, Loop
 from mull.train.optim import OptimConfig
 from mull.train.parity import check_parity
+from mull.verify.policy import count
 
 RowsOf = Callable[[int, Sequence[Group], frozenset[int]], list[dict[str, Any]]]
 """(step, groups, draws that trained) → rows of the rollout file."""
@@ -131,5 +132,6 @@ def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         "well_formed": mean([float(row["well_formed"]) for row in rows]),
         "truncated": mean([float(row["finish"] == "length") for row in rows]),
         "excluded": float(len(rows) - len(evidence)),
+        **{f"verdict_{kind}": float(number) for kind, number in count(row["verdict"] for row in rows).items()},
         "live_groups": float(len({row["group"] for row in rows if row["trained"]})),
     }

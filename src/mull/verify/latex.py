@@ -18,6 +18,7 @@ _LOOKALIKES = {
     ord("÷"): "/", ord("⁄"): "/", ord("∕"): "/", ord("∶"): ":", ord("。"): ".", ord("、"): ",",
     ord("π"): "\\pi ", ord("√"): "\\sqrt ", ord("∞"): "\\infty ", ord("±"): "\\pm ", ord("∪"): "\\cup ",
     ord("∈"): "\\in ", ord("ℝ"): "\\mathbb{R}", ord("°"): "\\degree ", ord("²"): "^2", ord("³"): "^3",
+    ord("≠"): "\\ne ", ord("≈"): "\\approx ", ord("∅"): "\\varnothing ",
     ord("≤"): "\\le ", ord("≥"): "\\ge ", ord("θ"): "\\theta ", ord("½"): "\\frac{1}{2}",
 }  # fmt: skip
 
@@ -26,10 +27,11 @@ _NAMES = {
     "mbox": "text", "textrm": "text", "textbf": "text", "textit": "text", "mathrm": "text", "textnormal": "text",
     "textsf": "text", "operatorname": "text", "rm": "text", "hbox": "text", "leq": "le", "geq": "ge",
     "leqslant": "le", "geqslant": "ge", "lbrace": "{", "rbrace": "}",
-    "infinity": "infty", "emptyset": "varnothing",
+    "infinity": "infty", "emptyset": "varnothing", "neq": "ne", "lVert": "|", "rVert": "|",
 }  # fmt: skip
 _SYMBOLS = {"cdot": "*", "times": "*", "div": "/", "degree": "^\\circ ", "lvert": "|", "rvert": "|", "vert": "|",
-            "lbrack": "[", "rbrack": "]", "ldots": "...", "dots": "...", "cdots": "..."}  # fmt: skip
+            "lbrack": "[", "rbrack": "]", "langle": "(", "rangle": ")", "lt": "<", "gt": ">",
+            "ldots": "...", "dots": "...", "cdots": "..."}  # fmt: skip
 _LAYOUT = (
     "left right big Big bigg Bigg bigl bigr Bigl Bigr displaystyle textstyle limits nolimits quad qquad tiny small "
     "large Large boldsymbol mathbf bf boxed fbox mathstrut"
@@ -37,7 +39,8 @@ _LAYOUT = (
 _DROPPED = frozenset(_LAYOUT.split())
 _COMMAND = re.compile(r"\\\\|\\([A-Za-z]+)\s*|\\([!,;:> ])")
 _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"))
-_THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*")
+_THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*|(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
+"""A comma or a thin space between groups of digits."""
 
 
 def plain(text: str) -> str:
@@ -61,7 +64,8 @@ def unwrap(text: str) -> str:
         for opening, closing in _WRAPPERS:
             inner = text[len(opening) : len(text) - len(closing)]
             whole = text.startswith(opening) and text.endswith(closing) and len(text) > len(opening) + len(closing)
-            if whole and opening not in inner and closing not in inner:
+            bare = inner.replace("\\$", "")  # an amount of dollars, not the end of the formula
+            if whole and opening not in bare and closing not in bare:
                 text, changed = inner, True
     return text
 

@@ -1,23 +1,32 @@
 """Numbers and formulas: the verifiers "number" and "math".
 
 `data["answer"]` is the reference answer, a number or its text. "number" wants a rational number and takes any way
-of writing it; "math" compares whatever `values` can read. An answer that offers several values where one is asked
-for is `ambiguous`, whichever they are.
+of writing it; "math" compares whatever `values` can read, and asks a worker where that is not enough. An answer that
+offers several values where one is asked for is `ambiguous`, whichever they are.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
-from mull.verify.extract import final_answer
+from mull.verify.compare import same, unworked
+from mull.verify.extract import find_answer
 from mull.verify.limits import excess
-from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read, same
+from mull.verify.pool import Undecided, ask
+from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read
 
 _MAX_WORDS = 200
 """Characters of a reference answer that is no formula; a whole solution in that field is a wrong field mapping."""
+_MAX_PROSE = 4
+"""Words beside a value, as in `5 square miles per hour`; more of them are a sentence."""
+_TEXT = re.compile(r"\\(?:text|mathrm|mbox|textbf) ?\{[^{}]*\}")
+_LEAD = re.compile(r"^(?:so|thus|hence|therefore)\b[,:\s]*", re.IGNORECASE)
+_OPTION = re.compile(r"(?:\(([A-Z])\)|^([A-Z])[.):](?=\s))")
+_PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|sqrt)\b)[^\W\d_]{2,}")
 
 
 def check_number(data: Mapping[str, Any], text: str) -> Verdict:
@@ -31,20 +40,44 @@ def check_math(data: Mapping[str, Any], text: str) -> Verdict:
 
 
 def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
-    final = final_answer(text)
-    if final is None:
+    found = find_answer(text)
+    if found is None:
         return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, method)
+    final = found.text
     too_big = excess(final)
     if too_big:
         return Verdict(VerdictKind.INVALID, too_big, None, method)
-    gold, answer = read(str(data["answer"]).strip()), read(final)
+    gold = read(str(data["answer"]).strip())
+    if found.convention == "bare" and not isinstance(gold, Words) and _is_prose(final):
+        return Verdict(VerdictKind.NO_ANSWER, "sentences without a stated answer (such as \\boxed{…})", None, method)
+    answer = read(_option(final, str(data["answer"])) if found.convention != "bare" else _LEAD.sub("", final))
     if not answer.canonical:
         return Verdict(VerdictKind.NO_ANSWER, "an empty answer", None, method)
-    if same(gold, answer):
+    try:
+        equal = same(gold, answer, ask)
+    except Undecided as undecided:
+        return Verdict(undecided.kind, str(undecided), answer.canonical, method)
+    if equal:
         return Verdict(VerdictKind.CORRECT, f"equals {data['answer']}", answer.canonical, method)
     if isinstance(gold, Quantity) and _several(answer):
         return Verdict(VerdictKind.AMBIGUOUS, f"{_short(final)} is not one value", answer.canonical, method)
+    if isinstance(gold, Quantity) and unworked(str(data["answer"]), final):
+        return Verdict(VerdictKind.AMBIGUOUS, f"{_short(final)} is not worked out", answer.canonical, method)
     return Verdict(VerdictKind.WRONG, f"{_short(final)} is not {data['answer']}", answer.canonical, method)
+
+
+def _option(final: str, gold: str) -> str:
+    """`(C) 12` as C where the reference is one letter, unless it names another option too."""
+    if len(gold.strip()) != 1 or not gold.strip().isupper():
+        return final
+    bare = _TEXT.sub(lambda match: match[0].partition("{")[2][:-1], final)
+    named = list(_OPTION.finditer(bare))
+    return (named[0][1] or named[0][2]) if len(named) == 1 and named[0].start() == 0 else final
+
+
+def _is_prose(text: str) -> bool:
+    """Sentences, from which numbers must not be picked as one set: several words outside of \\text."""
+    return len(_PROSE.findall(_TEXT.sub(" ", text))) > _MAX_PROSE
 
 
 def _several(answer: Value) -> bool:

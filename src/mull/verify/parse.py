@@ -1,27 +1,28 @@
 """Formulas to polynomials: a recursive-descent reader of the LaTeX that answers are written in.
 
 Reads numbers, letters, + - * / ^ !, brackets, \\frac, \\sqrt, \\binom, |…|, functions and implicit multiplication; a
-mixed number `3\\frac{1}{2}` is 7/2. Works on text that `latex.plain` has spelt and `limits.excess` has passed, so
-that depth and size are bounded before it starts. Left out on purpose: everything that needs a variable to be bound
-(sums, integrals, limits), and Python's own parser.
+mixed number `3\\frac{1}{2}` is 7/2. What the signs mean is said by an algebra: `poly` (exact), or `numeric` (values at
+a point). Works on text that `latex.plain` has spelt and `limits.excess` has passed, so that depth and size are bounded
+before it starts. Left out on purpose: everything that needs a variable to be bound (sums, integrals, limits), and
+Python's own parser.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from mull.verify import poly
 from mull.verify.limits import MAX_SUM_EXPONENT, MAX_WORK
-from mull.verify.poly import OutOfReach, Poly
+from mull.verify.poly import OutOfReach
 
 _TOKEN = re.compile(
     r"\s*(?:([0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9,])|[0-9]+\.?[0-9]*|\.[0-9]+)"
     r"|\\([A-Za-z]+)|(sqrt|pi)(?![A-Za-z])|([A-Za-z])|([-+*/^!()\[\]{}|_]))"
 )
-_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln log exp"
+_FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh ln lg log exp"
 _FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 _LETTER_NAMES = (
     "pi alpha beta gamma delta epsilon theta lambda mu nu rho sigma tau phi varphi psi omega Delta Omega infty"
@@ -29,8 +30,6 @@ _LETTER_NAMES = (
 _ATOMS = frozenset(_LETTER_NAMES.split())
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _MAX_DEPTH = 40
-_MAX_FACTORIAL = 60
-_MAX_CHOOSE = 400
 
 Token = tuple[str, str]
 
@@ -39,14 +38,14 @@ class Unreadable(ValueError):
     """The text is not a formula of the kind that is read here."""
 
 
-def parse(text: str) -> Poly:
-    """The polynomial that `text` (spelt by `latex.plain`) means.
+def parse(text: str, algebra: Any = poly) -> Any:
+    """What `text` (spelt by `latex.plain`) means: with the default algebra a polynomial.
 
     Raises:
         Unreadable: not such a formula.
         OutOfReach: undefined (1/0), or beyond the bounds of `poly`.
     """
-    reader = _Reader(_tokens(text))
+    reader = _Reader(_tokens(text), algebra)
     value = reader.sum()
     if not reader.done:
         raise Unreadable(f"{reader.peek()[1]!r} was not expected")
@@ -76,8 +75,9 @@ def _tokens(text: str) -> list[Token]:
 class _Reader:
     """One pass over the tokens; each method reads one level of the grammar and leaves the cursor behind it."""
 
-    def __init__(self, tokens: Sequence[Token]) -> None:
+    def __init__(self, tokens: Sequence[Token], algebra: Any) -> None:
         self._tokens = tokens
+        self._algebra = algebra
         self._at = 0
         self._bars = 0
         self._depth = 0
@@ -99,11 +99,11 @@ class _Reader:
             raise Unreadable(f"{sign!r} is missing")
         self._at += 1
 
-    def sum(self) -> Poly:
-        value: Poly = {}
+    def sum(self) -> Any:
+        value = self._algebra.constant(0)
         factor = self._signs()
         while True:
-            value = poly.add(value, poly.scale(self._product(), factor))
+            value = self._algebra.add(value, self._algebra.scale(self._product(), factor))
             if not self._is("+", "-"):
                 return value
             factor = self._signs()
@@ -117,7 +117,7 @@ class _Reader:
                 self._at += 1
         return factor
 
-    def _product(self) -> Poly:
+    def _product(self) -> Any:
         value = self._mixed()
         while True:
             if self._is("*", "/"):
@@ -134,37 +134,47 @@ class _Reader:
         kind, _ = self.peek()
         return kind in ("letter", "command") or self._is("(", "[", "{") or (self._is("|") and not self._bars)
 
-    def _mixed(self) -> Poly:
+    def _mixed(self) -> Any:
         """A mixed number where an integer meets `\\frac` of integers, or `7 3/4`; else a power."""
         kind, value = self.peek()
         following = self._tokens[self._at + 1 : self._at + 4]
         if kind == "number" and value.isdigit() and following:
             if following[0] == ("command", "frac"):
                 self._at += 1
-                fraction = poly.as_fraction(self._power())
+                fraction = self._algebra.as_fraction(self._power())
                 if fraction is None or not 0 < fraction < 1 or self._is("^", "!"):
                     raise Unreadable("an integer before a fraction that is no proper one")
-                return poly.constant(int(value) + fraction)
+                return self._algebra.constant(int(value) + fraction)
             if [t[0] for t in following] == ["number", "sign", "number"] and following[1][1] == "/":
                 top, bottom = following[0][1], following[2][1]
                 self._at += 4
                 if not (top.isdigit() and bottom.isdigit()) or not 0 < int(top) < int(bottom):
                     raise Unreadable("two numbers side by side")
-                return poly.constant(int(value) + Fraction(int(top), int(bottom)))
+                return self._algebra.constant(int(value) + Fraction(int(top), int(bottom)))
         return self._power()
 
-    def _power(self) -> Poly:
+    def _power(self) -> Any:
         sign = self._minus()
         base = self._primary()
         if self._is("!"):
             self._at += 1
-            base = _factorial(base)
+            base = self._algebra.factorial(base)
         if self._is("^"):
             self._at += 1
+            if self._degrees():
+                return self._algebra.scale(self._multiply(base, self._algebra.atom("\\pi")), Fraction(sign, 180))
             exponent = self._argument()
-            self._spend(len(base) ** 2 * MAX_SUM_EXPONENT if len(base) > 1 else 1)
-            base = _raise(base, exponent)
-        return poly.scale(base, sign)
+            size = self._algebra.size(base)
+            self._spend(size**2 * MAX_SUM_EXPONENT if size > 1 else 1)
+            base = self._algebra.raised(base, exponent)
+        return self._algebra.scale(base, sign)
+
+    def _degrees(self) -> bool:
+        """Passes over `\\circ`: what stands before it is an angle in degrees."""
+        following = [t[1] for t in self._tokens[self._at : self._at + 3]]
+        length = 1 if following[:1] == ["circ"] else 3 if following == ["{", "circ", "}"] else 0
+        self._at += length
+        return length > 0
 
     def _minus(self) -> int:
         if not self._is("-"):
@@ -172,12 +182,12 @@ class _Reader:
         self._at += 1
         return -1
 
-    def _argument(self) -> Poly:
+    def _argument(self) -> Any:
         """What follows `^`, `_` or `\\sqrt`: a group, or one token (people write 2^10 and \\sqrt 13)."""
         sign = self._minus()
-        return poly.scale(self._group() if self._is("{", "(") else self._primary(), sign)
+        return self._algebra.scale(self._group() if self._is("{", "(") else self._primary(), sign)
 
-    def _tex_argument(self) -> Poly:
+    def _tex_argument(self) -> Any:
         """What follows `\\frac`: as `_argument`, but of a number only one digit, as TeX has it (\\frac12)."""
         kind, value = self.peek()
         if kind == "number" and len(value) > 1 and value.isdigit():
@@ -192,7 +202,7 @@ class _Reader:
             *self._tokens[self._at + 1 :],
         ]
 
-    def _group(self) -> Poly:
+    def _group(self) -> Any:
         opening = self.peek()[1]
         self._at += 1
         bars, self._bars = self._bars, 0
@@ -201,7 +211,7 @@ class _Reader:
         self._take(_CLOSING[opening])
         return value
 
-    def _primary(self) -> Poly:
+    def _primary(self) -> Any:
         """One value without operators; commands nest here too (\\sqrt\\sqrt…), so depth is counted here."""
         self._depth += 1
         if self._depth > _MAX_DEPTH:
@@ -210,7 +220,7 @@ class _Reader:
         self._depth -= 1
         return value
 
-    def _value(self) -> Poly:
+    def _value(self) -> Any:
         kind, value = self.peek()
         if self._is("(", "[", "{"):
             return self._group()
@@ -218,29 +228,46 @@ class _Reader:
             return self._absolute()
         self._at += 1
         if kind == "number":
-            return poly.constant(Fraction(value))
+            return self._algebra.constant(Fraction(value) + self._repeating(value))
         if kind == "letter":
-            return poly.IMAGINARY if value == "i" else poly.atom(value + self._subscript())
+            return self._algebra.IMAGINARY if value == "i" else self._algebra.atom(value + self._subscript())
         if kind == "command":
             return self._command(value)
         raise Unreadable("a value is missing" if kind == "end" else f"{value!r} was not expected")
 
-    def _absolute(self) -> Poly:
+    def _repeating(self, number: str) -> Fraction:
+        """What `\\overline{3}` adds to the decimal before it: 0.\\overline{3} is 1/3."""
+        following = self._tokens[self._at : self._at + 4]
+        if "." not in number or following[:1] != [("command", "overline")]:
+            return Fraction(0)
+        if [t[0] for t in following] != ["command", "sign", "number", "sign"] or not following[2][1].isdigit():
+            raise Unreadable("a repeating part")
+        self._at += 4
+        digits, places = following[2][1], len(number.partition(".")[2])
+        return Fraction(int(digits), (10 ** len(digits) - 1) * 10**places)
+
+    def _absolute(self) -> Any:
         self._at += 1
         self._bars += 1
         inner = self.sum()
         self._bars -= 1
         self._take("|")
-        value = poly.as_fraction(inner)
-        return poly.constant(abs(value)) if value is not None else poly.atom(f"|{poly.text(inner)}|")
+        return self._algebra.absolute(inner)
 
     def _subscript(self) -> str:
         if not self._is("_"):
             return ""
         self._at += 1
-        return f"_{poly.text(self._argument())}"
+        return f"_{self._algebra.text(self._argument())}"
 
-    def _command(self, name: str) -> Poly:
+    def _base(self) -> Any:
+        """The base of a logarithm, or None."""
+        if not self._is("_"):
+            return None
+        self._at += 1
+        return self._argument()
+
+    def _command(self, name: str) -> Any:
         if name == "frac":
             top = self._tex_argument()
             return self._divide(top, self._tex_argument())
@@ -248,11 +275,11 @@ class _Reader:
             return self._root()
         if name == "binom":
             top = self._tex_argument()
-            return _choose(top, self._tex_argument())
+            return self._algebra.choose(top, self._tex_argument())
         if name in _FUNCTIONS:
             return self._function(name)
         if name in _ATOMS:
-            return poly.atom(f"\\{name}" + self._subscript())
+            return self._algebra.atom(f"\\{name}" + self._subscript())
         if (
             name == "text"
             and self._is("{")
@@ -261,64 +288,43 @@ class _Reader:
             return self._group()  # an upright e or i
         raise Unreadable(f"\\{name} is not read here")
 
-    def _root(self) -> Poly:
+    def _root(self) -> Any:
         if not self._is("["):
-            return poly.root(self._argument())
-        degree = poly.text(self._group())
-        return poly.atom(f"root({degree},{poly.text(self._argument())})")
+            return self._algebra.root(self._argument())
+        degree = self._group()
+        return self._algebra.nth_root(degree, self._argument())
 
-    def _function(self, name: str) -> Poly:
-        base = self._subscript()
+    def _function(self, name: str) -> Any:
+        base = self._base()
         exponent = 1
         if self._is("^"):
             self._at += 1
-            value = poly.as_fraction(self._argument())
+            value = self._algebra.as_fraction(self._argument())
             if value is None or value.denominator != 1:
                 raise Unreadable(f"an exponent of \\{name}")
             exponent = int(value)
         inner = self._group() if self._is("(", "{", "[") else self._operand()
-        return poly.power(poly.atom(f"{name}{base}({poly.text(inner)})"), exponent)
+        if exponent == -1 and name in ("sin", "cos", "tan"):
+            return self._algebra.function(f"arc{name}", base, inner)
+        return self._algebra.power(self._algebra.function(name, base, inner), exponent)
 
-    def _operand(self) -> Poly:
+    def _operand(self) -> Any:
         """The argument of a function without brackets: factors up to the next operator or function, as in `sin 2x`."""
         value = self._power()
         while self._starts_factor() and self.peek()[1] not in _FUNCTIONS and not self._is("(", "["):
             value = self._multiply(value, self._power())
         return value
 
-    def _multiply(self, left: Poly, right: Poly) -> Poly:
-        self._spend(len(left) * len(right))
-        return poly.multiply(left, right)
+    def _multiply(self, left: Any, right: Any) -> Any:
+        self._spend(self._algebra.size(left) * self._algebra.size(right))
+        return self._algebra.multiply(left, right)
 
-    def _divide(self, top: Poly, bottom: Poly) -> Poly:
-        self._spend(len(top) * len(bottom) + 4 * len(bottom) ** 2)
-        return poly.divide(top, bottom)
+    def _divide(self, top: Any, bottom: Any) -> Any:
+        size = self._algebra.size(bottom)
+        self._spend(self._algebra.size(top) * size + 4 * size**2)
+        return self._algebra.divide(top, bottom)
 
     def _spend(self, products: int) -> None:
         self._work += products
         if self._work > MAX_WORK:
             raise OutOfReach("too much to multiply out")
-
-
-def _raise(base: Poly, exponent: Poly) -> Poly:
-    value = poly.as_fraction(exponent)
-    if value is not None and value.denominator == 1:
-        return poly.power(base, int(value))
-    if value is not None and value.denominator == 2:
-        return poly.power(poly.root(base), value.numerator)
-    return poly.atom(f"({poly.text(base)})^({poly.text(exponent)})")
-
-
-def _factorial(base: Poly) -> Poly:
-    value = poly.as_fraction(base)
-    if value is None or value.denominator != 1 or value < 0:
-        raise OutOfReach("factorial")
-    return poly.constant(math.factorial(int(value))) if value <= _MAX_FACTORIAL else poly.atom(f"{value}!")
-
-
-def _choose(top: Poly, bottom: Poly) -> Poly:
-    n, k = poly.as_fraction(top), poly.as_fraction(bottom)
-    whole = n is not None and k is not None and n.denominator == k.denominator == 1
-    if whole and 0 <= k <= n <= _MAX_CHOOSE:  # type: ignore[operator]
-        return poly.constant(math.comb(int(n), int(k)))  # type: ignore[arg-type]
-    return poly.atom(f"binom({poly.text(top)},{poly.text(bottom)})")

@@ -21,6 +21,9 @@ Poly = dict[Monomial, Fraction]
 
 ONE: Monomial = (1, False, ())
 _MAX_RADICAND = 10**8
+_MAX_FACTORIAL = 60
+_MAX_CHOOSE = 400
+_KNOWN = frozenset(("e", "\\pi", "\\infty"))
 
 
 class OutOfReach(ValueError):
@@ -192,6 +195,63 @@ def _inverse(poly: Poly, depth: int = 0) -> Poly:
             return multiply(other, _inverse(product, depth + 1))
     factor = leading(poly)
     return scale(_inverse(atom(f"({text(scale(poly, 1 / factor))})")), 1 / factor)
+
+
+def is_plain(poly: Poly) -> bool:
+    """Is it a polynomial in plain letters? Then its canonical text says all: another text is another value."""
+    names = {name for _, _, powers in poly for name, _ in powers}
+    return not names & _KNOWN and not any(sign in name for name in names for sign in "(^!|")
+
+
+def size(poly: Poly) -> int:
+    """How many terms a product with `poly` has to visit."""
+    return len(poly)
+
+
+def raised(base: Poly, exponent: Poly) -> Poly:
+    """base to the power of any exponent."""
+    value = as_fraction(exponent)
+    if value is not None and value.denominator == 1:
+        return power(base, int(value))
+    if value is not None and value.denominator == 2:
+        return power(root(base), value.numerator)
+    return atom(f"({text(base)})^({text(exponent)})")
+
+
+def nth_root(degree: Poly, inner: Poly) -> Poly:
+    """The root of any degree."""
+    return atom(f"root({text(degree)},{text(inner)})")
+
+
+def absolute(inner: Poly) -> Poly:
+    """|inner|."""
+    value = as_fraction(inner)
+    return constant(abs(value)) if value is not None else atom(f"|{text(inner)}|")
+
+
+def function(name: str, base: Poly | None, inner: Poly) -> Poly:
+    """A function of `inner`, such as sin; `base` is that of a logarithm."""
+    below = "" if base is None else f"_{text(base)}"
+    return atom(f"{name}{below}({text(inner)})")
+
+
+def factorial(base: Poly) -> Poly:
+    """base!"""
+    value = as_fraction(base)
+    if value is None:
+        return atom(f"({text(base)})!")
+    if value.denominator != 1 or value < 0:
+        raise OutOfReach("factorial")
+    return constant(math.factorial(int(value))) if value <= _MAX_FACTORIAL else atom(f"{value}!")
+
+
+def choose(top: Poly, bottom: Poly) -> Poly:
+    """The binomial coefficient."""
+    n, k = as_fraction(top), as_fraction(bottom)
+    whole = n is not None and k is not None and n.denominator == k.denominator == 1
+    if whole and 0 <= k <= n <= _MAX_CHOOSE:  # type: ignore[operator]
+        return constant(math.comb(int(n), int(k)))  # type: ignore[arg-type]
+    return atom(f"binom({text(top)},{text(bottom)})")
 
 
 def _exact_root(value: Fraction) -> Fraction | None:

@@ -1,24 +1,30 @@
 """The one door to all checks: `verify(problem, answer_text) -> Verdict`.
 
-The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none;
-nothing of the thought is ever read. Verifiers by name: "number", "math", "choice", "text", "countdown", "knights",
-"grid", "json", "regex", "constraints", "reasoning_gym". A bug in one of them is the verdict `error` on one answer,
-never the end of a run.
+The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none, or
+a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math",
+"choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym". A bug in one of them
+is the verdict `error` on one answer, never the end of a run.
 """
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mull.core.errors import UserError, nearest
+from mull.core.thinking import THINK_OPEN
 from mull.core.types import Problem, Verdict, VerdictKind
 from mull.verify import constraints, countdown, grid, gym, knights, regex, words
 from mull.verify import json as values
 from mull.verify import math as formulas
+from mull.verify.extract import DEFAULT, Thought, after_thought, final_answer, find_answer
+from mull.verify.latex import plain
 from mull.verify.limits import MAX_TEXT
+
+_OPERATOR = re.compile(r"[0-9A-Za-z)}]\s*[-+*/^×÷·!]|\\(?:frac|dfrac|sqrt|times|cdot|div|binom|sin|cos|tan|log|ln)")
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,33 @@ def verify(problem: Problem, answer_text: str | None) -> Verdict:
         UserError: the problem names a verifier that does not exist.
     """
     started = time.perf_counter()
-    verifier = _verifier(problem.verifier, problem.id)
+    verifier = known(problem.verifier, problem.id)
+    verdict = _verdict(verifier, problem, answer_text)
+    return replace(verdict, ms=(time.perf_counter() - started) * 1e3)
+
+
+def verify_response(
+    problem: Problem, response: str, thought: Thought = "closed", conventions: tuple[str, ...] = DEFAULT
+) -> Verdict:
+    """Is the whole response of a model right? Its thought must be closed, and is not read.
+
+    Raises:
+        UserError: an unknown verifier or convention.
+    """
+    text = after_thought(response, thought)
+    if text is None:
+        method = known(problem.verifier, problem.id).name
+        reason = "the thought is not closed" if THINK_OPEN in response else "no closed thought"
+        return Verdict(VerdictKind.NO_ANSWER, reason, None, method)
+    if conventions != DEFAULT:
+        found = find_answer(text[-MAX_TEXT:], conventions)
+        text = found.text if found else ""
+    elif len(text) > MAX_TEXT:
+        text = text[-MAX_TEXT:]  # a response may be long; its answer stands at the end
+    return verify(problem, text)
+
+
+def _verdict(verifier: Verifier, problem: Problem, answer_text: str | None) -> Verdict:
     if answer_text is None or not answer_text or answer_text.isspace():
         return Verdict(
             VerdictKind.NO_ANSWER, "no answer part" if answer_text is None else "an empty answer", None, verifier.name
@@ -71,8 +103,23 @@ def verify(problem: Problem, answer_text: str | None) -> Verdict:
         verdict = verifier.check(problem.data, answer_text)
     except Exception as error:
         # the border to text that nobody has seen: a bug in a verifier must not end a run of hours
-        verdict = Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)
-    return replace(verdict, ms=(time.perf_counter() - started) * 1e3)
+        return Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)
+    if verdict.correct and problem.messages and _restates(problem, answer_text):
+        return Verdict(VerdictKind.AMBIGUOUS, "the answer only restates the question", verdict.answer, verifier.name)
+    return verdict
+
+
+def _restates(problem: Problem, answer_text: str) -> bool:
+    """Is the answer arithmetic that stands in the question as it is? `6 × 7` does not answer `What is 6 × 7?`."""
+    final = final_answer(answer_text) or ""
+    if problem.verifier not in ("number", "math") or not _OPERATOR.search(final):
+        return False
+    bare = _bare(final)
+    return bare != _bare(str(problem.data.get("answer", ""))) and bare in _bare(problem.messages[-1].content)
+
+
+def _bare(text: str) -> str:
+    return "".join(plain(text).replace("$", "").split()).rstrip(".?=")
 
 
 def check_gold(problem: Problem, where: str = "") -> None:
@@ -82,10 +129,15 @@ def check_gold(problem: Problem, where: str = "") -> None:
         UserError: unknown verifier, or a missing or unparsable reference answer.
     """
     where = where or problem.id
-    _verifier(problem.verifier, where).check_gold(problem.data, where)
+    known(problem.verifier, where).check_gold(problem.data, where)
 
 
-def _verifier(name: str, where: str) -> Verifier:
+def known(name: str, where: str) -> Verifier:
+    """The verifier of that name; `where` says in a message who asks for it.
+
+    Raises:
+        UserError: there is none.
+    """
     verifier = VERIFIERS.get(name)
     if verifier is None:
         raise UserError(f"{where}: unknown verifier {name!r}{nearest(name, VERIFIERS)}")

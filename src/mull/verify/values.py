@@ -24,6 +24,7 @@ from mull.verify.parse import Unreadable, parse
 from mull.verify.poly import OutOfReach, Poly
 
 _NUMBER = re.compile(r"-?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{1,18})?")
+_FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{([0-9]{1,18})\}\{([0-9]{1,18})\}|([0-9]{1,18})/([0-9]{1,18}))")
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _CURRENCY = re.compile(r"^(-?)\s*[$€£¥]\s*")
 _UNIT = re.compile(
@@ -44,10 +45,23 @@ _WORD = re.compile(r"(?<!\\)\b(?!sqrt\b)[A-Za-z]{4,}|^[A-Za-z]{2,}$")
 _TEXT = re.compile(r"\\text \{([^{}]*)\}")
 _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z]))\s*")
 _NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
-_NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|\\[a-z]+ ?")
+_NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
+_NAMED = re.compile(r"^(?:[A-Za-z]|\([A-Za-z](?:\s*,\s*[A-Za-z])*\))\s*=\s*(?=[\[(\\])")
+_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
+_POWER_OF_TEN = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})$")
+_WRAPPED = re.compile(r"^\\text \{\s*(-?[0-9][0-9.,/]*(?:\s[^{}]*)?)\}$")
+_ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
+_RATIO = re.compile(r"[0-9]{1,9}(?:\s*:\s*[0-9]{1,9}){1,2}")
+_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\mid|\||:)\s*(.*)\\\}$")
+_OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
+_FORMULA = re.compile(r"[\\0-9+*/^]")
+_ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "no solution",
+            "empty set": "\\varnothing ", "the empty set": "\\varnothing ", "\\{\\}": "\\varnothing ",
+            "all real numbers": "\\mathbb {R}"}  # fmt: skip
 _MATRIX = re.compile(r"\\begin \{pmatrix\}(.*)\\end \{pmatrix\}", re.DOTALL)
 _IN = re.compile(r"^[A-Za-z]\s*\\in\s*")
 _LETTERS = re.compile(r"\\text \{\s*\(?([A-Za-z](?:\s*,\s*[A-Za-z])*)\)?\s*\}")
+_CONSTANTS = frozenset(("e", "i", "\\pi", "\\infty"))
 _REALS = "\\mathbb {R}"
 
 
@@ -59,6 +73,7 @@ class Quantity:
     canonical: str
     unit: str = ""
     percent: bool = False
+    source: str = ""
 
     @property
     def number(self) -> Fraction | None:
@@ -72,6 +87,7 @@ class Equation:
 
     canonical: str
     solution: Quantity | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +110,7 @@ class Words:
     """Anything else, compared as text. Example: `read("\\\\text{Evelyn}")`."""
 
     canonical: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,13 +131,22 @@ def read(text: str) -> Value:
     """
     if _NUMBER.fullmatch(text):
         number = poly.constant(Fraction(text.replace(",", "")))
-        return Quantity(number, poly.text(number))
+        return Quantity(number, poly.text(number), source=text)
+    fraction = _FRACTION.fullmatch(text)
+    if fraction:
+        sign, top, bottom = fraction[1], fraction[2] or fraction[4], fraction[3] or fraction[5]
+        if int(bottom):
+            value = Fraction(int(sign + top), int(bottom))
+            return Quantity(poly.constant(value), str(value), source=str(value))
     return _whole(plain(text))
 
 
 def _whole(text: str) -> Value:
+    bare = " ".join(_TEXT.sub(r" \1 ", text).split()).casefold() if len(text) < 40 else ""
+    text = _ALIASES.get(bare, text).removeprefix("\\approx ")
     if text in (_REALS, "\\R"):
         text = "(-\\infty ,\\infty )"
+    text = _WRAPPED.sub(r"\1", text).strip()
     letters = _LETTERS.fullmatch(text)
     if letters:
         text = letters[1]
@@ -128,14 +154,19 @@ def _whole(text: str) -> Value:
         text = _IN.sub("", text)
     if not brackets_match(text):
         return Words(_letters(text))
-    for attempt in (_matrix, _union, _list, _relation, _quantity):
+    for attempt in (_ratio, _matrix, _union, _order, _list, _relation, _quantity, _named_collection):
         try:
             value = attempt(text)
         except (Unreadable, OutOfReach):
             value = None
         if value is not None:
             return value
-    return Words(_letters(text))
+    return Words(_letters(text), _formula(text))
+
+
+def _formula(text: str) -> str:
+    """`text` where it may be a formula, so that more than its letters can be compared; else ""."""
+    return text if _FORMULA.search(text) and not _WORD.search(text) and "\\text " not in text else ""
 
 
 def _letters(text: str) -> str:
@@ -144,6 +175,11 @@ def _letters(text: str) -> str:
     if "\\" not in bare and re.fullmatch(r"[^\W\d_](?:[^\d=^_<>]*[^\W\d_])?|\([A-Za-z]\)", bare):
         return bare.strip("()").casefold()
     return _NOT_BETWEEN_DIGITS.sub("", " ".join(text.split()))  # "1 0" must not vote for "10"
+
+
+def _ratio(text: str) -> Value | None:
+    """`2:3`, a ratio or a time of the day."""
+    return Collection("::", tuple(map(_whole, text.replace(" ", "").split(":")))) if _RATIO.fullmatch(text) else None
 
 
 def _matrix(text: str) -> Value | None:
@@ -162,18 +198,67 @@ def _union(text: str) -> Value | None:
     return Collection("union", _few(sorted(elements, key=lambda v: v.canonical)))
 
 
+def _named_collection(text: str) -> Value | None:
+    """`S = \\{1, 2\\}` and `(x, y) = (1, 2)`: what is on the right."""
+    rest, found = _NAMED.subn("", text)
+    if not found or "=" in rest:
+        return None
+    value = _whole(rest.strip())
+    return value if isinstance(value, Collection) else None
+
+
+def _order(text: str) -> Value | None:
+    """`1 < x \\le 2` as an interval, `x < 1 or x > 2` as a union; None for what is no such inequality."""
+    if not _ORDER.search(text):
+        return None
+    text = _SET_BUILDER.sub(r"\1", text)
+    intervals: list[Value] = []
+    for part in _OR.split(text):
+        found = _interval(*_ORDER.split(part.strip().strip(",").strip()))
+        if not found:
+            return None
+        intervals += found
+    if len(intervals) == 1:
+        return intervals[0]
+    return Collection("union", _few(sorted(intervals, key=lambda v: v.canonical)))
+
+
+def _interval(*pieces: str) -> list[Value]:
+    """Sides and signs in turn: `x`, `<`, `2`. A name has to stand in it, and nothing but a quantity beside it."""
+    sides, signs = list(pieces[::2]), [sign.replace("\\le", "<=").replace("\\ge", ">=") for sign in pieces[1::2]]
+    named = [index for index, side in enumerate(sides) if _NAME.fullmatch(side) and side.strip() not in _CONSTANTS]
+    if len(named) != 1 or len(sides) not in (2, 3) or (len(sides) == 3 and named != [1]):
+        return []
+    if signs == ["\\ne"]:
+        value = _whole(sides[1 - named[0]])
+        return [Collection("()", (_whole("-\\infty "), value)), Collection("()", (value, _whole("\\infty ")))]
+    if any(sign[0] not in "<>" or sign[0] != signs[0][0] for sign in signs):
+        return []
+    if signs[0][0] == ">":
+        sides, signs = sides[::-1], signs[::-1]
+    if len(sides) == 2:
+        below = _NAME.fullmatch(sides[0]) is not None and sides[0].strip() not in _CONSTANTS
+        sides = ["-\\infty ", *sides] if below else [*sides, "\\infty "]
+        signs = ["<", *signs] if below else [*signs, "<"]
+    ends = [_whole(sides[0]), _whole(sides[2])]
+    if not all(isinstance(end, Quantity) for end in ends):
+        return []
+    kind = ("[" if signs[0].endswith("=") else "(") + ("]" if signs[1].endswith("=") else ")")
+    return [Collection(kind, tuple(ends))]
+
+
 def _list(text: str) -> Value | None:
     """`a, b`, `a or b`, `(a, b)`, `[a, b)`, `\\{a, b\\}` and `±a`; None for what is no list."""
     if text[:2] == "\\{" and text[-2:] == "\\}":
         return _set(text[2:-2])
     opening, closing = text[:1], text[-1:]
-    if opening and opening in "([" and closing in ")]" and "," in text and len(split_top(text[1:-1], ",")) > 1:
-        if brackets_match(text[1:-1]):
-            return Collection(opening + closing, _few([_whole(part.strip()) for part in split_top(text[1:-1], ",")]))
-        return None
+    if opening and opening in "([" and closing in ")]" and "," in text and brackets_match(text[1:-1]):
+        parts = split_top(text[1:-1], ",")
+        if len(parts) > 1:
+            return Collection(opening + closing, _few([_whole(part.strip()) for part in parts]))
     if _THOUSANDS.fullmatch(_CURRENCY.sub(r"\1", text)) or _UNIT_AFTER_THOUSANDS.fullmatch(text):
         return None
-    listed = _LIST_WORD.sub(",", text)
+    listed = _LIST_WORD.sub(",", text.replace(";", ","))
     if "," in listed and len(split_top(listed, ",")) > 1:
         return _set(listed)
     return _set(text) if "\\pm" in text and "=" not in text else None
@@ -183,18 +268,26 @@ _UNIT_AFTER_THOUSANDS = re.compile(_THOUSANDS.pattern + r"\D*")
 
 
 def _set(text: str) -> Value | None:
+    """The elements in any order; with two names or more (`x = 1, y = 2`) each keeps its own."""
+    parts = [_assigned(part.strip()) for part in split_top(text, ",")]
+    several = len({name.partition("_")[0] for name, _ in parts if name}) > 1
     elements: list[Value] = []
-    for part in split_top(text, ","):
+    for name, part in parts:
         if part.count("\\pm") > 1:
             raise Unreadable("more than one ±")  # two values each would double with every sign
-        name, _, rest = part.strip().rpartition("=")
-        part = rest if name and _NAME.fullmatch(name.strip()) else part
         signs = [part.replace("\\pm", "+", 1), part.replace("\\pm", "-", 1)] if "\\pm" in part else [part]
-        elements += [_whole(_leading_plus(sign.strip())) for sign in signs]
+        values = [_whole(_leading_plus(sign.strip())) for sign in signs]
+        elements += [Collection("==", (Words(name), value)) for value in values] if several else values
     unique = {element.canonical: element for element in elements if element.canonical}
     if len(unique) == 1:
         return next(iter(unique.values()))
     return Collection("set", _few([unique[name] for name in sorted(unique)])) if unique else None
+
+
+def _assigned(part: str) -> tuple[str, str]:
+    """(name, value) of `x = 1`, ("", part) of anything else."""
+    name, _, rest = part.rpartition("=")
+    return (name.strip(), rest) if name and _NAME.fullmatch(name.strip()) else ("", part)
 
 
 def _leading_plus(text: str) -> str:
@@ -212,6 +305,8 @@ def _relation(text: str) -> Value | None:
     sides = [side.strip() for side in split_top(text, "=")]
     if len(sides) == 1:
         return None
+    if len(sides) == 2 and _NAME.fullmatch(sides[1]) and not _NAME.fullmatch(sides[0]):
+        sides.reverse()
     if any(not side for side in sides):
         return Words(_letters(text))
     named = _NAME.fullmatch(sides[0]) is not None
@@ -219,14 +314,17 @@ def _relation(text: str) -> Value | None:
     if any(value is None for value in values):
         return Words(_letters(text))
     quantities = [value for value in values if value is not None]
-    if all(_same_quantity(quantities[0], quantity) for quantity in quantities[1:]):
+    if all(same_quantity(quantities[0], quantity) for quantity in quantities[1:]):
         last = quantities[-1]
         if not named or last.number is not None:
             return last
-        return Equation(_equation(sides[0], last), last) if len(sides) == 2 else last
+        if len(sides) > 2:
+            return last
+        return Equation(_equation(sides[0], last), last, f"({sides[0]})-({last.source})")
     if named or len(sides) > 2 or all(q.number is not None for q in quantities):
         return Contradiction("".join(text.split()))
-    return Equation(_zero(poly.add(quantities[0].value, poly.scale(quantities[1].value, -1))))
+    difference = poly.add(quantities[0].value, poly.scale(quantities[1].value, -1))
+    return Equation(_zero(difference), source=f"({quantities[0].source})-({quantities[1].source})")
 
 
 def _equation(name: str, solution: Quantity) -> str:
@@ -237,7 +335,9 @@ def _equation(name: str, solution: Quantity) -> str:
 
 
 def _zero(difference: Poly) -> str:
-    """The canonical text of `difference = 0`: the first coefficient is 1."""
+    """The canonical text of `difference = 0`: the first coefficient is 1 (`x = x` says nothing)."""
+    if not difference:
+        return "0=0"
     return f"{poly.text(poly.scale(difference, 1 / poly.leading(difference)))}=0"
 
 
@@ -246,19 +346,20 @@ def _quantity(text: str) -> Quantity | None:
     percent = _PERCENT.match(text)
     if percent:
         value = parse(percent[1])
-        return Quantity(value, f"{poly.text(value)}%", percent=True)
+        return Quantity(value, f"{poly.text(value)}%", percent=True, source=percent[1])
+    text = _POWER_OF_TEN.sub(r"\1*10^{\2}", text)
     text, factor = _scaled(text)
     unit = ""
     match = _UNIT.match(text)
     if match:
         unit = _unit_name(match["unit"])
         words = set(re.findall(r"[a-z]+", unit))
-        if not words & _NO_UNIT:
+        if not words & _NO_UNIT and not (unit == "degree" and _ANGLE.search(match["value"])):
             text = match["value"]
     if _WORD.search(text):
         return None
     value = poly.scale(parse(text), factor)
-    return Quantity(value, poly.text(value), unit)
+    return Quantity(value, poly.text(value), unit, source=text if factor == 1 else f"({text})*{factor}")
 
 
 def _scaled(text: str) -> tuple[str, int]:
@@ -271,50 +372,22 @@ def _unit_name(written: str) -> str:
     return _NOT_SINGULAR.get(name, name.removesuffix("s") if len(name) > 3 else name)
 
 
-def same(gold: Value, answer: Value) -> bool:
-    """Does `answer` say what `gold` says? Asymmetric only in leniency about units, percent signs and `x =`."""
-    if isinstance(answer, Contradiction) or isinstance(gold, Contradiction):
-        return False
-    if isinstance(gold, Equation) or isinstance(answer, Equation):
-        return _same_equation(gold, answer)
-    if isinstance(gold, Quantity) and isinstance(answer, Quantity):
-        return _same_quantity(gold, answer)
-    if isinstance(gold, Collection) and isinstance(answer, Collection):
-        return _same_collection(gold, answer)
-    return type(gold) is type(answer) and gold.canonical == answer.canonical
+def _radians(angle: Quantity) -> str:
+    """The canonical text of an angle: 150° is 5π/6."""
+    if angle.unit != "degree":
+        return angle.canonical
+    return poly.text(poly.scale(poly.multiply(angle.value, poly.atom("\\pi")), Fraction(1, 180)))
 
 
-def _same_quantity(gold: Quantity, answer: Quantity) -> bool:
+def same_quantity(gold: Quantity, answer: Quantity, equal: Callable[[str, str], bool] | None = None) -> bool:
+    """One number or formula? `equal` compares the sources of two formulas where their canonical texts differ."""
     if gold.unit and answer.unit and gold.unit != answer.unit:
         return False
     if gold.percent != answer.percent:
         marked, bare = (gold, answer) if gold.percent else (answer, gold)
         return bare.canonical in (poly.text(marked.value), poly.text(poly.scale(marked.value, Fraction(1, 100))))
-    return gold.canonical == answer.canonical
-
-
-def _same_equation(gold: Value, answer: Value) -> bool:
-    """`y = 2x + 3` against `2x - y + 3 = 0`, or against `2x + 3` alone."""
-    if isinstance(gold, Equation) and isinstance(answer, Equation):
-        return gold.canonical == answer.canonical
-    equation, other = (gold, answer) if isinstance(gold, Equation) else (answer, gold)
-    assert isinstance(equation, Equation)
-    return equation.solution is not None and same(equation.solution, other)
-
-
-def _same_collection(gold: Collection, answer: Collection) -> bool:
-    if gold.kind != answer.kind or len(gold.elements) != len(answer.elements):
+    if gold.canonical == answer.canonical or _radians(gold) == _radians(answer):
+        return True
+    if equal is None or (poly.is_plain(gold.value) and poly.is_plain(answer.value)):
         return False
-    if gold.kind not in ("set", "union"):
-        return all(map(same, gold.elements, answer.elements))
-    return _matched(list(gold.elements), list(answer.elements), same)
-
-
-def _matched(golds: list[Value], answers: list[Value], equal: Callable[[Value, Value], bool]) -> bool:
-    """Each gold has an answer of its own (greedy: `same` is as good as transitive within one collection)."""
-    for gold in golds:
-        found = next((index for index, answer in enumerate(answers) if equal(gold, answer)), None)
-        if found is None:
-            return False
-        answers.pop(found)
-    return not answers
+    return equal(gold.source, answer.source)
