@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 import torch
 from hypothesis import settings
@@ -26,3 +28,9 @@ def tiny_model(tiny_tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Two layers of random weights that attend through mull; a fresh one for every test."""
     shape = TinyConfig(hidden=16, layers=2, heads=2, kv_heads=1, feed_forward=32)
     return tiny_llama(shape, tiny_tokenizer, seed=0).eval()
+
+
+# A shell that starts the tests in the background has Ctrl-C ignored, and children inherit that: tests that press it
+# would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
