@@ -26,7 +26,7 @@ HOSTILE = "\\prod_{k=1}^{99999} (k^k+1)"
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Workers]:
-    with Workers(size=2) as shared:
+    with Workers(size=2, seconds=20) as shared:  # on a machine that does much else an easy one may wait, too
         assert shared.ask(SUM, "n(n+1)/2")
         yield shared
 
@@ -65,23 +65,29 @@ def test_what_no_worker_is_asked(text: str) -> None:
     assert not askable(text)
 
 
-def test_a_question_that_takes_too_long_ends_and_harms_no_other(workers: Workers) -> None:
+@pytest.fixture
+def hasty() -> Iterator[Workers]:
+    with Workers(size=2, seconds=2.5) as own:
+        yield own
+
+
+def test_a_question_that_takes_too_long_ends_and_harms_no_other(hasty: Workers) -> None:
     def hostile(number: int) -> float:
         started = time.perf_counter()
         with pytest.raises(Undecided) as undecided:
-            workers.ask(HOSTILE.replace("1)", f"{number})"), "2")
+            hasty.ask(HOSTILE.replace("1)", f"{number})"), "2")
         assert undecided.value.kind is VerdictKind.TIMEOUT
         return time.perf_counter() - started
 
     with ThreadPoolExecutor(8) as threads:
         slow = [threads.submit(hostile, number) for number in range(2)]
-        easy = [threads.submit(workers.ask, *fresh(number)) for number in range(100, 120)]
+        easy = [threads.submit(hasty.ask, *fresh(number)) for number in range(100, 120)]
         assert all(future.result() for future in easy)
-        assert all(future.result() < 4 for future in slow)
+        assert all(future.result() < 10 for future in slow)
     started = time.perf_counter()
     with pytest.raises(Undecided):
-        workers.ask(HOSTILE.replace("1)", "0)"), "2")  # remembered
-    assert time.perf_counter() - started < 0.2
+        hasty.ask(HOSTILE.replace("1)", "0)"), "2")  # remembered
+    assert time.perf_counter() - started < 1
 
 
 def test_a_worker_that_was_ended_is_replaced(workers: Workers) -> None:
@@ -97,7 +103,7 @@ def test_a_worker_that_was_ended_is_replaced(workers: Workers) -> None:
 
 
 def test_a_worker_is_replaced_before_it_grows() -> None:
-    with Workers(size=1) as one:
+    with Workers(size=1, seconds=20) as one:
         assert all(one.ask(*fresh(number)) for number in range(450))
 
 
