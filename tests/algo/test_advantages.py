@@ -85,6 +85,8 @@ def test_penalties_are_taken_off_but_never_wake_a_constant_group(kind: str) -> N
     found = advantages(groups, config, penalties)
     if kind != "batch":
         assert found[0] == [0.0, 0.0, 0.0]
+    same = [group_of([1.0, 1.0]), group_of([1.0, 1.0])]  # a batch that is all right: not even across groups
+    assert advantages(same, config, [[0.1, 0.2], [0.3, 0.4]]) == [[0.0, 0.0], [0.0, 0.0]]
     assert (
         found[1:]
         == [

@@ -39,6 +39,8 @@ def test_the_sampling_limit_fills_an_open_constant_only() -> None:
         ({"kl_in": "reward"}, 'kl_estimator = "k1"'),
         ({"name": "rloo", "kl_estimator": "k3"}, "k3 has another gradient"),
         ({"name": "gspo", "dual_clip": 3.0}, "dual_clip belongs to"),
+        ({"reference_every": 4}, "needs kl_coefficient"),
+        ({"minibatches": 10**9}, "minibatches.*1024"),
         ({"dual_clip": 1.1}, "above 1 \\+ clip_high, which is 1.2"),
         ({"importance_cap": 1.0}, "importance_cap.*greater than 1"),
         (3, "stages.zero.algorithm"),

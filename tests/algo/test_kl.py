@@ -53,3 +53,11 @@ def test_in_the_reward_only_k1_has_the_gradient_of_the_kl() -> None:
         value = kl_loss(p, q, estimator).detach()
         [found] = torch.autograd.grad((p.detach().exp() * value * p).sum(), [z])
         assert torch.allclose(found, kl) == right
+
+
+@pytest.mark.parametrize("estimator", ["k1", "k2", "k3"])
+def test_what_is_far_from_the_reference_is_still_pulled_back(estimator: str) -> None:
+    far = torch.tensor([-1.0, -40.0], requires_grad=True)
+    [slope] = torch.autograd.grad(kl_loss(far, torch.tensor([-40.0, -1.0]), estimator).sum(), [far])
+    assert torch.isfinite(slope).all() and slope[0] >= 1
+    assert slope[1] <= (0 if estimator == "k3" else -1) + 1

@@ -100,5 +100,6 @@ def test_chosen_layers_and_mistakes() -> None:
     model = tiny()
     add_lora(model, LoraConfig(targets=("q_proj", "v_proj")), seed=0)
     assert sum(p.requires_grad for p in model.parameters()) == 2 * 2 * 2
-    with pytest.raises(UserError, match=r"lora\.targets: .*q_porj"):
-        add_lora(tiny(), LoraConfig(targets=("q_porj",)), seed=0)
+    for wrong in (("q_proj", "v_porj"), ("embed_tokens",), ("lm_head",), ("mlp",)):
+        with pytest.raises(UserError, match=rf"lora\.targets: no linear layer '{wrong[-1]}'"):
+            add_lora(tiny(), LoraConfig(targets=wrong), seed=0)

@@ -12,6 +12,7 @@ import torch
 
 from mull.algo.advantages import advantages
 from mull.algo.config import AlgorithmConfig
+from mull.core.errors import StageFailed
 from mull.train.checkpoint import load_checkpoint, save_checkpoint
 from mull.train.learner import Learner
 from mull.train.optim import OptimConfig
@@ -97,3 +98,12 @@ def test_what_does_not_fit_is_refused(llama, rollouts, tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "c", new_learner(llama, "muon"))
     with pytest.raises(FileNotFoundError):
         load_checkpoint(tmp_path / "none", learner)
+
+
+def test_weights_that_are_not_finite_become_no_checkpoint(llama, tmp_path: Path) -> None:
+    learner = Learner(llama(), OptimConfig(), 9)
+    with torch.no_grad():
+        learner.model.get_input_embeddings().weight[0, 0] = float("inf")
+    with pytest.raises(StageFailed, match="embed_tokens.weight is not finite"):
+        save_checkpoint(tmp_path / "c", learner)
+    assert not (tmp_path / "c").exists()

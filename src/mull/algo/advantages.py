@@ -31,7 +31,8 @@ def advantages(
     """
     usable = [[i for i, scored in enumerate(group.samples) if not scored.excluded] for group in groups]
     rewards = [[_finite(group, i) for i in row] for group, row in zip(groups, usable, strict=True)]
-    telling = [p for p, row in enumerate(rewards) if row and (config.advantage == "batch" or not is_constant(row))]
+    across = config.advantage == "batch" and not is_constant([reward for row in rewards for reward in row])
+    telling = [p for p, row in enumerate(rewards) if row and (across or not is_constant(row))]
     less = penalties_PG or [[0.0] * len(group.samples) for group in groups]
     net = [[reward - less[p][i] for i, reward in zip(usable[p], rewards[p], strict=True)] for p in telling]
     result = [[0.0] * len(group.samples) for group in groups]

@@ -94,7 +94,7 @@ class AlgorithmConfig(Config):
         "reward still counts in the baseline",
     )
     minibatches: int = Field(
-        default=1, ge=1, description="optimizer steps a batch of rollouts is split into, whole groups together"
+        default=1, ge=1, le=1024, description="optimizer steps a batch of rollouts is split into, whole groups together"
     )
     epochs: int = Field(default=1, ge=1, description="passes over a batch of rollouts")
 
@@ -116,6 +116,8 @@ class AlgorithmConfig(Config):
                 f'kl_in = "reward" needs kl_estimator = "k1": as a reward, {self.kl_estimator} has another gradient '
                 "than the KL's"
             )
+        if self.reference_every and not self.kl_coefficient:
+            raise ValueError("reference_every needs kl_coefficient above 0: without a KL there is no reference model")
         if self.dual_clip is not None and self.surrogate != "clip":
             raise ValueError(f'dual_clip belongs to surrogate = "clip"; leave it out with {self.surrogate!r}')
         if self.dual_clip is not None and self.dual_clip <= 1 + self.clip_high:

@@ -17,13 +17,14 @@ import torch
 from torch import Tensor
 
 MAX_LOG_RATIO = 20.0
-"""Log ratios are cut here: past e²⁰ a token is far beyond any use, and exp() must not overflow to inf·0 = nan."""
+"""What is exponentiated is cut here: exp() must not overflow to inf·0 = nan. A difference itself is never cut, or what
+is farthest from the reference would feel no pull back."""
 
 
 def kl_loss(logprobs_N: Tensor, ref_logprobs_N: Tensor, estimator: str) -> Tensor:
     """Per-token KL term of the loss, `[N]`, with gradient to `logprobs_N`."""
-    d_N = torch.clamp(logprobs_N - ref_logprobs_N, -MAX_LOG_RATIO, MAX_LOG_RATIO)
+    d_N = logprobs_N - ref_logprobs_N
     if estimator == "k3":
-        return torch.exp(-d_N) + d_N - 1
+        return torch.exp(torch.clamp(-d_N, max=MAX_LOG_RATIO)) + d_N - 1
     k2_N = d_N.square() / 2
     return k2_N if estimator == "k2" else k2_N + (d_N - k2_N).detach()

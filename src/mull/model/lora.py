@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import nn
 
 from mull.core.config import Config
-from mull.core.errors import UserError
+from mull.core.errors import UserError, nearest
 
 
 class LoraConfig(Config):
@@ -39,6 +39,7 @@ def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     Raises:
         UserError: `targets` names no layer of this model.
     """
+    _check_targets(model, config.targets)
     settings = peft.LoraConfig(
         r=config.rank,
         lora_alpha=config.alpha,  # type: ignore[arg-type]
@@ -48,13 +49,19 @@ def add_lora(model: nn.Module, config: LoraConfig, seed: int) -> None:
     model.requires_grad_(False)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        try:
-            peft.inject_adapter_in_model(settings, model)
-        except ValueError as error:
-            raise UserError(f"lora.targets: {str(error).splitlines()[0]}") from None
+        peft.inject_adapter_in_model(settings, model)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()  # small, and what the optimizer steps
+
+
+def _check_targets(model: nn.Module, targets: tuple[str, ...]) -> None:
+    """Raises UserError for a name that is no linear layer of the body: peft would drop it, or adapt tied tables."""
+    head = getattr(model, "get_output_embeddings", lambda: None)()
+    layers = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, nn.Linear) and m is not head}
+    for target in targets:
+        if target not in layers:
+            raise UserError(f"lora.targets: no linear layer {target!r} in the model's body{nearest(target, layers)}")
 
 
 def has_lora(model: nn.Module) -> bool:

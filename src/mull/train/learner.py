@@ -144,8 +144,17 @@ class Learner:
         return named_weights(self.model)
 
     def state_dict(self) -> dict[str, Any]:
-        """All that an exact resume needs, random states and frozen weights apart; tensors are live, not copies."""
+        """All that an exact resume needs, random states and frozen weights apart; tensors are live, not copies.
+
+        Raises:
+            StageFailed: a weight is not finite; such a state must not become the newest checkpoint.
+        """
         weights = named_weights(self.model, trained=True)
+        for name, tensor in weights.items():
+            if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+                raise StageFailed(
+                    f"{name} is not finite after step {self.version}; usual cause: a learning rate too high"
+                )
         state = {"version": self.version, "weights": weights, "optimizer": self.optimizer.state_dict()}
         if self.reference is not None and self.algorithm.reference_every:
             state["reference"] = named_weights(self.reference)
