@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mull.pages.chain import ChainLine, ChainView, chain, raw_lines
@@ -40,6 +40,7 @@ def test_a_page_forbids_itself_to_load_anything():
     assert "default-src &#x27;none&#x27;" in html
 
 
+@example(points_=[(0.0, 5e-324)], smooth=1)
 @given(st.lists(st.tuples(FLOATS, FLOATS), max_size=40), st.integers(1, 9))
 def test_a_chart_of_any_numbers_is_valid_and_inside_its_box(points_, smooth):
     xs, ys = [x for x, _ in points_], [y for _, y in points_]

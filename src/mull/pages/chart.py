@@ -107,9 +107,13 @@ class _Frame:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (inside - self.y0) / span
 
 
+TINY = 1e-200
+"""A narrower range is none: its tenth power would be no float."""
+
+
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
     """At most about `most` round numbers (1, 2 or 5 times a power of ten apart) within [low, high]."""
-    if not high > low:
+    if not high - low > TINY:
         return [low]
     raw = (high - low) / most
     power = 10.0 ** math.floor(math.log10(raw))
@@ -122,7 +126,7 @@ def _nice_range(ys: Sequence[float]) -> tuple[float, float]:
     low, high = min(ys), max(ys)
     low = 0.0 if low >= 0 else low * 1.05
     high = high * 1.08 if high > 0 else 0.0
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    return (low, high) if high - low > TINY else (low - 0.5, low + 0.5)
 
 
 def _thinned(s: Series, smooth: int) -> Series:
