@@ -59,5 +59,5 @@ def test_in_the_reward_only_k1_has_the_gradient_of_the_kl() -> None:
 def test_what_is_far_from_the_reference_is_still_pulled_back(estimator: str) -> None:
     far = torch.tensor([-1.0, -40.0], requires_grad=True)
     [slope] = torch.autograd.grad(kl_loss(far, torch.tensor([-40.0, -1.0]), estimator).sum(), [far])
-    assert torch.isfinite(slope).all() and slope[0] >= 1
-    assert slope[1] <= (0 if estimator == "k3" else -1) + 1
+    assert torch.isfinite(slope).all()
+    assert slope[0] >= 1 and slope[1] <= -1  # too likely: down; too unlikely: up

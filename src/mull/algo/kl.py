@@ -25,6 +25,7 @@ def kl_loss(logprobs_N: Tensor, ref_logprobs_N: Tensor, estimator: str) -> Tenso
     """Per-token KL term of the loss, `[N]`, with gradient to `logprobs_N`."""
     d_N = logprobs_N - ref_logprobs_N
     if estimator == "k3":
-        return torch.exp(torch.clamp(-d_N, max=MAX_LOG_RATIO)) + d_N - 1
+        cut_N = torch.clamp(-d_N, max=MAX_LOG_RATIO)
+        return torch.exp(cut_N) * (1 - d_N - cut_N) + d_N - 1  # beyond the cut exp goes on as its tangent
     k2_N = d_N.square() / 2
     return k2_N if estimator == "k2" else k2_N + (d_N - k2_N).detach()
