@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mull.core.errors import UserError
+from mull.core.errors import StageFailed, UserError
 from mull.engine.base import Sampling
 from mull.engine.sampling import BLOCK, RowSettings, first_maximum, inverse_cdf, kept, pick, stream_key, uniforms
 
@@ -208,3 +208,10 @@ def test_uniforms_differ_with_seed_request_sample_and_position(
 def test_settings_out_of_range_are_refused(values: dict[str, float], word: str) -> None:
     with pytest.raises(UserError, match=word):
         Sampling(**{"max_tokens": 8, **values})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("bad", [[0.0, float("nan"), 1.0], [0.0, float("inf"), 1.0], [float("-inf")] * 3])
+def test_logits_that_are_not_finite_stop_the_stage(bad: list[float]) -> None:
+    logits_BV = torch.tensor([[0.0, 1.0, 2.0], bad])
+    with pytest.raises(StageFailed, match="not finite"):
+        pick(logits_BV, many_uniforms(2), rows(2), False, False)

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mull.core.errors import StageFailed
+
 BLOCK = 256
 _GOLDEN = 0x9E3779B97F4A7C15 - (1 << 64)  # as int64, whose arithmetic wraps like unsigned
 _MIX1 = 0xBF58476D1CE4E5B9 - (1 << 64)
@@ -71,6 +73,9 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, rows: RowSettings, tempered: bool
     Args:
         tempered: some row has a temperature other than 1 (0 is greedy, its logprobs are at temperature 1).
         truncated: some row has top-k, top-p or min-p on.
+
+    Raises:
+        StageFailed: logits that hold nan or +inf, or nothing but -inf: the weights are ruined, or overflow in 16 bits.
     """
     logits_BV = logits_BV.float()
     # Less the maximum first: a tiny temperature would lift a finite logit to infinity, and infinities to nan.
@@ -80,6 +85,11 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, rows: RowSettings, tempered: bool
         z_BV /= torch.where(greedy_B, 1.0, rows.temperature)[:, None]
     weights_BV = z_BV.exp()
     total_B = weights_BV.sum(-1)
+    if not bool(total_B.isfinite().all()):
+        raise StageFailed(
+            "the model's logits are not finite: its weights hold nan or infinities (a learning rate that is too high?), "
+            "or overflow in this dtype"
+        )
     kept_BV = weights_BV
     if truncated:
         kept_BV = weights_BV * kept(weights_BV / total_B[:, None], rows)
