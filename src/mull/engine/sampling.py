@@ -87,7 +87,7 @@ def pick(logits_BV: Tensor, uniform_B: Tensor, rows: RowSettings, tempered: bool
     total_B = weights_BV.sum(-1)
     if not bool(total_B.isfinite().all()):
         raise StageFailed(
-            "the model's logits are not finite: its weights hold nan or infinities (a learning rate that is too high?), "
+            "the model's logits are not finite: its weights hold nan or infinities (was the learning rate too high?) "
             "or overflow in this dtype"
         )
     kept_BV = weights_BV
