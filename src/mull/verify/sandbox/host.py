@@ -19,24 +19,19 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import time
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mull.verify.sandbox import wire
-from mull.verify.sandbox.base import Ask, Call, How, Limits, Ran, Returned
+from mull.verify.sandbox.base import Ask, Limits, Ran
+from mull.verify.sandbox.channel import FRAME_SLACK, CannotStart, Channel, calls, run
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 10.0
-FRAME_SLACK = 1 << 16
-"""Bytes of a frame beyond what the program may print: names, tags, JSON's own."""
 MOST_SECONDS = 3600.0
 """A sandbox that nobody ends is ended after so long."""
-
-
-class CannotStart(OSError):
-    """This wall cannot be put up here; the message says what the kernel refused."""
 
 
 class ForkServer:
@@ -139,7 +134,7 @@ class ForkServer:
                     "seconds": limits.seconds, "memory_mb": limits.memory_mb, "processes": processes,
                     "file_mb": limits.file_mb, "output_bytes": limits.output_bytes,
                 }  # fmt: skip
-                channel = Channel(ours, status, limits)
+                channel = Channel(ours, limits, lambda: _finish(status))
                 try:
                     channel.send({**job, "limits": allowed})
                     yield channel
@@ -147,40 +142,10 @@ class ForkServer:
                     channel.end()
 
     def run(self, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-        results: list[Ran] = []
-        while len(results) < len(inputs):
-            with self.opened({"mode": "stdin", "source": source}, limits) as channel:
-                for text in inputs[len(results) :]:
-                    channel.send({"stdin": text})
-                    answer = channel.receive()
-                    results.append(_ran(answer))
-                    if isinstance(answer, How):  # that sandbox is gone; the next input gets another
-                        break
-        return results
+        return run(self, source, inputs, limits)
 
-    @contextlib.contextmanager
-    def calls(self, source: str, limits: Limits) -> Iterator[Ask]:
-        job = {"mode": "calls", "source": source}
-        with contextlib.ExitStack() as stack:
-            loaded: list[Channel] = []
-
-            def ask(call: Call) -> Returned:
-                if not loaded:
-                    channel = stack.enter_context(self.opened(job, limits))
-                    failed = _loading(channel.receive())
-                    if failed:
-                        stack.close()
-                        return failed
-                    loaded.append(channel)
-                order = {"call": call.function, "args": list(call.args), "kwargs": dict(call.kwargs)}
-                loaded[0].send({**order, "args_back": call.args_back})
-                answer = loaded[0].receive()
-                if isinstance(answer, How) or "died" in answer:
-                    loaded.clear()
-                    stack.close()
-                return _returned(answer)
-
-            yield ask
+    def calls(self, source: str, limits: Limits) -> AbstractContextManager[Ask]:
+        return calls(self, source, limits)
 
     def _stop(self) -> None:
         if self._control:
@@ -206,122 +171,11 @@ class ForkServer:
         self._slots = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 
 
-class Channel:
-    """One sandbox: frames to and from the program in it, and how all of it ended."""
-
-    def __init__(self, frames: socket.socket, status: socket.socket, limits: Limits) -> None:
-        self.frames, self.status, self.limits = frames, status, limits
-        self.over = False
-
-    def send(self, message: Any) -> None:
-        """A frame; where the sandbox is gone, the next `receive` says so."""
-        self.frames.settimeout(self.limits.clock)
-        with contextlib.suppress(OSError):
-            wire.send(self.frames, message)
-
-    def receive(self) -> dict[str, Any] | How:
-        """The program's next frame, or how the sandbox ended without one."""
-        deadline = time.monotonic() + self.limits.clock
-        self.frames.settimeout(self.limits.clock)
-        try:
-            answer = wire.receive(_Until(self.frames, deadline), 6 * self.limits.output_bytes + FRAME_SLACK)  # type: ignore[arg-type]
-        except TimeoutError:
-            return self._late()
-        except wire.Broken:
-            return How.OUTPUT
-        except OSError:
-            return How.DIED
-        if answer is None:
-            return How.DIED
-        return answer if isinstance(answer, dict) else How.OUTPUT
-
-    def _late(self) -> How:
-        """The clock ran out: was the program idle, or did it get no processor? Asked before it is ended."""
-        found = self.end()
-        if found.get("cpu", 0.0) >= self.limits.seconds:
-            return How.CPU
-        return How.STARVED if found.get("waited", 0.0) > 0.25 * self.limits.clock else How.IDLE
-
-    def end(self) -> dict[str, Any]:
-        """End the sandbox; what the zygote says of it."""
-        if self.over:
-            return {}
-        self.over = True
-        with contextlib.suppress(OSError):
-            wire.send(self.status, {"end": True})
-        self.status.settimeout(GRACE_SECONDS)
-        try:
-            return wire.receive(self.status, FRAME_SLACK) or {}
-        except (OSError, wire.Broken):
-            return {}
-
-
-class _Until:
-    """A socket whose reads end at a deadline, however slowly bytes drip in."""
-
-    def __init__(self, frames: socket.socket, deadline: float) -> None:
-        self.frames, self.deadline = frames, deadline
-
-    def recv(self, size: int) -> bytes:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.frames.settimeout(left)
-        return self.frames.recv(size)
-
-
-def _text(answer: dict[str, Any], key: str) -> str:
-    value = answer.get(key, "")
-    return value if isinstance(value, str) else ""
-
-
-def _refused(answer: dict[str, Any]) -> str:
-    return _text(answer, "refused")
-
-
-_ENDS = {"exit": How.DONE, "error": How.RAISED, "cpu": How.CPU, "memory": How.MEMORY, "output": How.OUTPUT}
-
-
-def _ran(answer: dict[str, Any] | How) -> Ran:
-    if isinstance(answer, How):
-        return Ran(answer)
-    if _refused(answer):
-        return Ran(How.REFUSED, why=_refused(answer))
-    how = _text(answer, "how")
-    cpu = answer.get("cpu", 0.0)
-    return Ran(
-        _ENDS.get(how, How.DIED),
-        _text(answer, "out"),
-        _text(answer, "why") or how,
-        cpu if isinstance(cpu, float) else 0.0,
-    )
-
-
-def _loading(answer: dict[str, Any] | How) -> Returned | None:
-    """Why the program could not be loaded, or None."""
-    if isinstance(answer, dict) and answer.get("loaded") is True:
-        return None
-    if isinstance(answer, dict) and answer.get("loaded") is False:
-        return Returned(How.RAISED, why=f"the program does not load: {_text(answer, 'why')}")
-    found = _returned(answer)
-    return Returned(found.how, why=f"while the program was loaded: {found.why or found.how}")
-
-
-def _returned(answer: dict[str, Any] | How) -> Returned:
-    if isinstance(answer, How):
-        return Returned(answer)
-    if _refused(answer):
-        return Returned(How.REFUSED, why=_refused(answer))
-    if "died" in answer:
-        how = _ENDS.get(_text(answer, "died"), How.DIED)
-        return Returned(
-            How.DIED if how in (How.DONE, How.RAISED) else how, why=f"its process ended ({_text(answer, 'died')})"
-        )
-    if "raised" in answer:
-        kind = _text(answer, "raised")
-        how = How.MEMORY if kind == "MemoryError" else How.OUTPUT if kind == "Opaque" else How.RAISED
-        return Returned(how, why=_text(answer, "why"), raised=kind)
-    if "value" not in answer:
-        return Returned(How.OUTPUT, why="an answer that is none")
-    args = answer.get("args", [])
-    return Returned(How.DONE, answer["value"], args=tuple(args) if isinstance(args, list) else ())
+def _finish(status: socket.socket) -> dict[str, float]:
+    """Have the zygote end a sandbox; what it says of it."""
+    status.settimeout(GRACE_SECONDS)
+    try:
+        wire.send(status, {"end": True})
+        return wire.receive(status, FRAME_SLACK) or {}
+    except (OSError, wire.Broken):
+        return {}

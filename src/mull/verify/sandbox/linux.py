@@ -6,6 +6,7 @@ pivot_root(2), mount_setattr(2), capabilities(7), landlock(7). Left out on purpo
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -167,3 +168,29 @@ def _allow(ruleset: int, path: str, allowed: int) -> None:
         _check(LIBC.syscall(445, ruleset, 1, ctypes.c_char_p(rule), 0), f"landlock {path}")
     finally:
         os.close(place)
+
+
+def children(proc: int, pid: int) -> list[int]:
+    """Children of a process; `proc` is a descriptor of /proc."""
+    try:
+        return [int(child) for child in _read(proc, f"{pid}/task/{pid}/children").split()]
+    except OSError:
+        return []
+
+
+def family_times(proc: int, pid: int) -> dict[str, float]:
+    """`cpu` seconds, and seconds `waited` for a processor, of a process and all below it that are alive."""
+    found = {"cpu": 0.0, "waited": 0.0}
+    family = [pid]
+    for member in family:
+        family += children(proc, member)
+        with contextlib.suppress(OSError, ValueError):
+            cpu, waited, _ = _read(proc, f"{member}/schedstat").split()
+            found["cpu"] += int(cpu) / 1e9
+            found["waited"] += int(waited) / 1e9
+    return found
+
+
+def _read(proc: int, path: str) -> str:
+    with open(os.open(path, os.O_RDONLY, dir_fd=proc), encoding="ascii") as file:
+        return file.read()

@@ -21,7 +21,8 @@ from collections.abc import Sequence
 from mull.core.errors import UserError, nearest
 from mull.verify.sandbox import seccomp
 from mull.verify.sandbox.base import Wall
-from mull.verify.sandbox.host import CannotStart, ForkServer
+from mull.verify.sandbox.channel import CannotStart
+from mull.verify.sandbox.host import ForkServer
 
 AUTOMATIC = ("namespaces", "landlock")
 """Tried in this order."""

@@ -252,7 +252,7 @@ class _Server:
 
     def _kill(self, job: _Job) -> None:
         if not job.found:
-            job.found = self._times(job.pid)
+            job.found = linux.family_times(self.proc, job.pid)
             self.poll.unregister(job.status.fileno())
             with contextlib.suppress(ProcessLookupError):
                 os.kill(job.pid, signal.SIGKILL)
@@ -271,33 +271,11 @@ class _Server:
             wire.send(job.status, {"cpu": cpu, "waited": job.found.get("waited", 0.0)})
         job.status.close()
 
-    def _children(self, pid: int) -> list[int]:
-        try:
-            return [int(child) for child in self._read(f"{pid}/task/{pid}/children").split()]
-        except OSError:
-            return []
-
-    def _read(self, path: str) -> str:
-        with open(os.open(path, os.O_RDONLY, dir_fd=self.proc), encoding="ascii") as file:
-            return file.read()
-
-    def _times(self, pid: int) -> dict[str, float]:
-        """CPU seconds, and seconds of waiting for a processor, of a process and all below it."""
-        found = {"cpu": 0.0, "waited": 0.0}
-        family = [pid]
-        for member in family:
-            family += self._children(member)
-            with contextlib.suppress(OSError, ValueError):
-                cpu, waited, _ = self._read(f"{member}/schedstat").split()
-                found["cpu"] += int(cpu) / 1e9
-                found["waited"] += int(waited) / 1e9
-        return found
-
     def _sweep_orphans(self) -> None:
         """Where there is no process namespace, what a job left behind has become our child."""
         known = {job.pid for job in self.jobs.values()}
         for _ in range(100):
-            strays = [pid for pid in self._children(os.getpid()) if pid not in known]
+            strays = [pid for pid in linux.children(self.proc, os.getpid()) if pid not in known]
             if not strays:
                 return
             for pid in strays:
