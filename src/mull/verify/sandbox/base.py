@@ -30,6 +30,16 @@ class Limits:
         """Seconds by the clock that one test may take."""
         return max(PATIENCE_SECONDS, self.patience * self.seconds)
 
+    def as_job(self, processes: int) -> dict[str, Any]:
+        """What the inside has to know; `processes` is 0 where they are not counted."""
+        return {
+            "seconds": self.seconds,
+            "memory_mb": self.memory_mb,
+            "processes": processes,
+            "file_mb": self.file_mb,
+            "output_bytes": self.output_bytes,
+        }
+
 
 PATIENCE_SECONDS = 5.0
 

@@ -64,7 +64,7 @@ def calls(wall: Opener, source: str, limits: Limits) -> Iterator[Ask]:
             if isinstance(answer, How) or "died" in answer:
                 loaded.clear()
                 stack.close()
-            return _returned(answer)
+            return returned(answer)
 
         yield ask
 
@@ -160,11 +160,11 @@ def _loading(answer: dict[str, Any] | How) -> Returned | None:
         return None
     if isinstance(answer, dict) and answer.get("loaded") is False:
         return Returned(How.RAISED, why=f"the program does not load: {_text(answer, 'why')}")
-    found = _returned(answer)
+    found = returned(answer)
     return Returned(found.how, why=f"while the program was loaded: {found.why or found.how}")
 
 
-def _returned(answer: dict[str, Any] | How) -> Returned:
+def returned(answer: dict[str, Any] | How) -> Returned:
     if isinstance(answer, How):
         return Returned(answer)
     if _refused(answer):

@@ -132,13 +132,13 @@ def _run(host: socket.socket, job: dict[str, Any], text: str, confine: Confine) 
 def _as_script(source: str) -> int:
     """Run `source` as `__main__`; the exit code."""
     try:
-        _load(source, "__main__")
+        load(source, "__main__")
         return 0
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(leave.code is not None)
     except BaseException as error:
         with contextlib.suppress(Exception):
-            sys.stderr.write(_said(error))
+            sys.stderr.write(said(error))
         return 1
     finally:
         # what the end of an interpreter does: wait for threads, run exit functions, flush
@@ -182,7 +182,7 @@ def _collect(pid: int, out: int, err: int, limit: int) -> tuple[bytes, bytes, bo
     return bytes(data[out][:limit]), bytes(data[err][-4 * MAX_WHY :]), complete
 
 
-def _load(source: str, name: str) -> dict[str, Any]:
+def load(source: str, name: str) -> dict[str, Any]:
     """Execute `source` as the module `name`."""
     module = ModuleType(name)
     sys.modules[name] = module
@@ -193,9 +193,9 @@ def _load(source: str, name: str) -> dict[str, Any]:
 def _answer_calls(host: socket.socket, job: dict[str, Any]) -> None:
     """Load the program, say so, then answer calls until the host has no more."""
     try:
-        names = _load(job["source"], job.get("module", "__main__"))
+        names = load(job["source"], job.get("module", "__main__"))
     except BaseException as error:
-        wire.send(host, {"loaded": False, "why": _said(error)})
+        wire.send(host, {"loaded": False, "why": said(error)})
         return
     wire.send(host, {"loaded": True})
     while (order := wire.receive(host, MAX_JOB)) is not None:
@@ -203,11 +203,11 @@ def _answer_calls(host: socket.socket, job: dict[str, Any]) -> None:
         soft = int(used.ru_utime + used.ru_stime + job["limits"]["seconds"]) + 1
         with contextlib.suppress(ValueError):
             resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
-        wire.send(host, _called(names, order))
+        wire.send(host, called(names, order))
     os._exit(0)
 
 
-def _called(names: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
+def called(names: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
     """`{"value": tree, "args": trees}` or `{"raised": name, "why": text}`."""
     try:
         function = _found(names, order["call"])
@@ -218,7 +218,7 @@ def _called(names: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
             answer["args"] = [wire.to_tree(arg) if type(arg) in (list, dict, set) else None for arg in args]
         return answer
     except BaseException as error:
-        return {"raised": type(error).__name__[:80], "why": _said(error)}
+        return {"raised": type(error).__name__[:80], "why": said(error)}
 
 
 def _found(names: dict[str, Any], path: str) -> Any:
@@ -241,7 +241,7 @@ def _run_test(host: socket.socket, job: dict[str, Any]) -> None:
         call.__name__ = name
         return call
 
-    names = _load(job["prelude"], "__main__")
+    names = load(job["prelude"], "__main__")
     names.update({name: proxy(name) for name in job["candidate"]})
     results = []
     for number, test in enumerate(job["tests"]):
@@ -249,7 +249,7 @@ def _run_test(host: socket.socket, job: dict[str, Any]) -> None:
             exec(compile(test, f"test_{number}.py", "exec", dont_inherit=True), names)
             results.append("")
         except BaseException as error:
-            results.append(_said(error) or type(error).__name__)
+            results.append(said(error) or type(error).__name__)
     wire.send(host, {"results": results})
     os._exit(0)
 
@@ -276,7 +276,7 @@ def _answered(answer: dict[str, Any] | None, args: tuple[Any, ...]) -> Any:
     return wire.from_tree(answer["value"])
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
     with contextlib.suppress(Exception):
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         line = error.__traceback__

@@ -129,14 +129,10 @@ class ForkServer:
                             self._stop()
                             if attempt:
                                 raise CannotStart(f"{self.name}: {error}") from None
-                processes = limits.processes if self.name == "namespaces" else 0
-                allowed = {
-                    "seconds": limits.seconds, "memory_mb": limits.memory_mb, "processes": processes,
-                    "file_mb": limits.file_mb, "output_bytes": limits.output_bytes,
-                }  # fmt: skip
+                counts = limits.processes if self.name == "namespaces" else 0
                 channel = Channel(ours, limits, lambda: _finish(status))
                 try:
-                    channel.send({**job, "limits": allowed})
+                    channel.send({**job, "limits": limits.as_job(counts)})
                     yield channel
                 finally:
                     channel.end()

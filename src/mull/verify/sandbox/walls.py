@@ -21,8 +21,10 @@ from collections.abc import Sequence
 from mull.core.errors import UserError, nearest
 from mull.verify.sandbox import seccomp
 from mull.verify.sandbox.base import Wall
+from mull.verify.sandbox.bubblewrap import Bubblewrap
 from mull.verify.sandbox.channel import CannotStart
 from mull.verify.sandbox.host import ForkServer
+from mull.verify.sandbox.remote import Remote
 
 AUTOMATIC = ("namespaces", "landlock")
 """Tried in this order."""
@@ -31,7 +33,7 @@ Kit = tuple[str, ...]
 
 _lock = threading.Lock()
 _wanted = "auto"
-_standing: dict[Kit, ForkServer | Wall] = {}
+_standing: dict[Kit, Wall] = {}
 
 
 def use(wanted: str) -> None:
@@ -70,16 +72,14 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
         UserError: it cannot stand here; says why, and what can be done.
     """
     name, _, url = wanted.partition("=")
-    if name == "bubblewrap":
-        raise UserError("bubblewrap is not built yet")
-    if name == "remote":
-        raise UserError("remote is not built yet")
+    if packages and name in ("bubblewrap", "remote"):
+        name = "auto"  # nothing is imported in advance there, and what is asked for is the user's own code
     reasons = []
     for choice in AUTOMATIC if name == "auto" else (name,):
         if choice != "none" and not seccomp.supported():
             reasons.append(f"{choice}: no table of system calls for this processor ({os.uname().machine})")
             continue
-        wall = ForkServer(choice, preload=packages, packages=bool(packages))
+        wall = _built(choice, url, packages)
         try:
             wall.start()
         except CannotStart as error:
@@ -90,6 +90,14 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
         f"no sandbox can be put up here ({'; '.join(reasons)}); run `mull doctor`, name another with --sandbox "
         "(bubblewrap, remote=URL), or accept the danger with --allow-unsandboxed"
     )
+
+
+def _built(name: str, url: str, packages: Sequence[str]) -> ForkServer | Bubblewrap | Remote:
+    if name == "bubblewrap":
+        return Bubblewrap()
+    if name == "remote":
+        return Remote(url)
+    return ForkServer(name, preload=packages, packages=bool(packages))
 
 
 def _close() -> None:

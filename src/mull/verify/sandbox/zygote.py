@@ -30,7 +30,7 @@ from typing import Any
 from mull.verify.sandbox import guest, linux, seccomp, wire
 
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/lib32", "/etc/ld.so.cache")
 _COMMON = (
     "abc array bisect cmath collections collections.abc copy dataclasses datetime decimal enum fractions functools "
     "heapq io itertools json math operator queue random re statistics string struct textwrap threading time typing"
@@ -70,14 +70,14 @@ class Namespaces:
 
     def __init__(self, config: dict[str, Any], proc: int) -> None:
         self.uid, self.gid = os.getuid(), os.getgid()
-        binds = [(path, False) for path in dict.fromkeys([*_SYSTEM, *config["binds"]])]
+        binds = [(path, False) for path in dict.fromkeys([*SYSTEM, *config["binds"]])]
         binds += [(path, True) for path in DEVICES]
         if self.uid == 0:
             linux.unshare(linux.NEW_MOUNT)
         else:
             linux.unshare(linux.NEW_USER | linux.NEW_MOUNT)
             linux.map_ids(proc, self.uid, self.gid)
-        linux.build_root(_outermost(binds))
+        linux.build_root(outermost(binds))
         if self.uid == 0:
             self.uid = self.gid = config["uid"]
             linux.drop_ids(self.uid, self.gid)
@@ -123,12 +123,12 @@ class Landlocked:
     def __init__(self, config: dict[str, Any], proc: int) -> None:
         if not linux.landlock_version():
             raise OSError("this kernel has no Landlock")
-        places = [*_SYSTEM, *config["binds"], *DEVICES]
+        places = [*SYSTEM, *config["binds"], *DEVICES]
         self.readable = [path for path in dict.fromkeys(places) if os.path.exists(path)]
         if os.getuid() == 0:
             with contextlib.suppress(OSError):  # else an ordinary user would not reach a runtime under root's home
                 linux.unshare(linux.NEW_MOUNT)
-                linux.build_root(_outermost([(path, path in DEVICES) for path in self.readable]))
+                linux.build_root(outermost([(path, path in DEVICES) for path in self.readable]))
             linux.drop_ids(config["uid"], config["uid"])
         self.readable = [path for path in self.readable if os.access(path, os.R_OK)]
         linux.no_new_privileges()
@@ -160,7 +160,7 @@ class Unwalled(Landlocked):
         pass
 
 
-def _outermost(binds: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
+def outermost(binds: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
     """Without links, which the root has too, what is not there, and what lies under another."""
     real = [(path, device) for path, device in binds if os.path.exists(path) and not os.path.islink(path)]
     paths = [path for path, _ in real]
@@ -188,7 +188,9 @@ class _Server:
 
     def serve(self) -> None:
         while True:
-            for descriptor, _ in self.poll.poll(self._patience()):
+            # new jobs last: they may be given the descriptors of those that end in this round
+            ready = sorted((number for number, _ in self.poll.poll(self._patience())), key=self.control.fileno().__eq__)
+            for descriptor in ready:
                 job = self.jobs.get(descriptor)
                 if descriptor == self.control.fileno():
                     if not self._take():
