@@ -4,8 +4,9 @@
                        └──────> job socket: frames with the keeper inside, which is bwrap's pid 1
 
 Never run as root: bwrap that was started by uid 0 lets a job write the host's /proc/sys, since uid 0 owns it; and no
-/proc, whose /proc/1/environ is bwrap's copy of our environment. Our own filter of calls, Landlock and kernel limits hold
-inside as they do behind `namespaces`. Left out on purpose: modules imported in advance, as nothing lives on between jobs.
+/proc, whose /proc/1/environ is bwrap's copy of our environment. Our own filter of calls, Landlock and kernel limits
+hold inside as they do behind `namespaces`. Left out on purpose: modules imported in advance, as nothing lives on
+between jobs.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Bubblewrap:
             files = _package()
             try:
                 ids = {"user": self._uid, "group": self._uid, "extra_groups": []} if os.getuid() == 0 else {}
-                process = subprocess.Popen(
+                process: subprocess.Popen[Any] = subprocess.Popen(
                     self._command(theirs.fileno(), files, limits.tmp_mb),
                     env={},
                     stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ class Bubblewrap:
             finally:
                 channel.end()
 
-    def _finish(self, process: subprocess.Popen[bytes]) -> dict[str, float]:
+    def _finish(self, process: subprocess.Popen[Any]) -> dict[str, float]:
         found = linux.family_times(self._proc, process.pid)
         process.kill()  # and with it, by --die-with-parent, all that is inside
         process.wait()
@@ -143,6 +144,5 @@ def _package() -> dict[str, int]:
 
 def _everyone_reaches(path: str) -> bool:
     """May others read it, and pass through every folder above it?"""
-    return bool(os.stat(path).st_mode & 0o005 == 0o005) and all(
-        os.stat(up).st_mode & 0o001 for up in Path(path).parents
-    )
+    reachable = all(os.stat(folder).st_mode & 0o001 for folder in Path(path).parents)
+    return reachable and os.stat(path).st_mode & 0o005 == 0o005

@@ -43,9 +43,7 @@ def use(wanted: str) -> None:
         UserError: no such wall.
     """
     global _wanted
-    name, _, url = wanted.partition("=")
-    if name not in ("auto", *NAMES) or bool(url) != (name == "remote"):
-        raise UserError(f"no wall {wanted!r}{nearest(name, ('auto', *NAMES))} (remote is written remote=URL)")
+    _parsed(wanted)
     with _lock:
         if wanted != _wanted:
             _close()
@@ -71,7 +69,7 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
     Raises:
         UserError: it cannot stand here; says why, and what can be done.
     """
-    name, _, url = wanted.partition("=")
+    name, url = _parsed(wanted)
     if packages and name in ("bubblewrap", "remote"):
         name = "auto"  # nothing is imported in advance there, and what is asked for is the user's own code
     reasons = []
@@ -90,6 +88,13 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
         f"no sandbox can be put up here ({'; '.join(reasons)}); run `mull doctor`, name another with --sandbox "
         "(bubblewrap, remote=URL), or accept the danger with --allow-unsandboxed"
     )
+
+
+def _parsed(wanted: str) -> tuple[str, str]:
+    name, _, url = wanted.partition("=")
+    if name not in ("auto", *NAMES) or bool(url) != (name == "remote"):
+        raise UserError(f"no wall {wanted!r}{nearest(name, ('auto', *NAMES))} (remote is written remote=URL)")
+    return name, url
 
 
 def _built(name: str, url: str, packages: Sequence[str]) -> ForkServer | Bubblewrap | Remote:
