@@ -117,5 +117,7 @@ def check_choice_gold(data: Mapping[str, Any], where: str) -> None:
     if not (len(letter) == 1 and "A" <= letter <= "Z"):
         raise UserError(f"{where}: the answer of a choice must be one letter A to Z, not {data.get('answer')!r}")
     choices = data.get("choices")
+    if choices is not None and not isinstance(choices, list | tuple):
+        raise UserError(f"{where}: 'choices' must be the list of the options' texts, not {choices!r:.60}")
     if choices is not None and ord(letter) - ord("A") >= len(choices):
         raise UserError(f"{where}: the answer is {letter}, but there are only {len(choices)} choices")
