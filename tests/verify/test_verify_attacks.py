@@ -50,6 +50,8 @@ def attack_03_answer_only_in_the_thought() -> None:
     unpaid(
         "<think>maybe \\boxed{42}</think> I don't know", "<think>\\boxed{42}", "\\boxed{42}<think>", "<think>42</think>"
     )
+    for tag in ("thinking", "THINK", "think "):
+        unpaid(f"<{tag}>\\boxed{{42}}</{tag}> I don't know", f"<{tag}>\\boxed{{42}}")
     unpaid("<think>a</think>b<think>\\boxed{42}")
 
 

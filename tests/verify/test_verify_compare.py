@@ -179,6 +179,17 @@ C | \boxed{(C) 12}
 (2,-1) | x=2, y=-1
 (2,-1) | y=-1 \text{ and } x=2
 36 | m+n = 36
+\frac12 | P(A) = \frac12
+5 | f(2)=5
+5 | \boxed{\text{Area} = 5}
+5 | a_{10} = 2+3 = 5
+f(10)=n+1 | f(10)=1+n
+5 | |AB| = 5
+5 | x_{max} = 5
+60 | \angle ABC = 60^\circ
+3x^2 | f'(x)=3x^2
+(1,2) | \{x \in \mathbb{R} : 1<x<2\}
+9 | 9~\text{apples}
 36 | m + n = 27+9 = 36
 73 | 100m+n=73
 \frac{2}{3} | \frac{2}{3} \approx 0.667
@@ -286,6 +297,11 @@ x<2 | x\le 2
 \lfloor 7/2 \rfloor | 4
 \sum_{k=1}^{n} k | n^2
 x=5 | y=5
+5 | |x| = 5
+5 | f(2)=6
+5 | \boxed{\text{Area} = 5 = 6}
+42 | \max(41,42)
+42 | \min(42,43)
 2x+3 | \boxed{x=2x+3}
 x+y=5 | 5
 42 | x+y=41

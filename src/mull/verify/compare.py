@@ -20,7 +20,7 @@ from mull.verify.values import Collection, Contradiction, Equation, Quantity, Va
 Ask = Callable[[str, str], bool]
 """Are these two formulas equal? Asked only where our own grammar cannot read one of them."""
 
-_OPEN_WORK = re.compile(r"\\(?:int|iint|oint|lim|sum|prod|frac\s*\{?\s*d\s*\}?\s*\{\s*d)")
+_OPEN_WORK = re.compile(r"\\(?:int|iint|oint|lim|sum|prod|max|min|gcd|lcm|frac\s*\{?\s*d\s*\}?\s*\{\s*d)")
 
 
 def never(gold: str, answer: str) -> bool:
@@ -46,7 +46,7 @@ def same(gold: Value, answer: Value, ask: Ask = never) -> bool:
 
 
 def unworked(gold: str, answer: str) -> bool:
-    """Is `answer` an integral, limit or sum that nobody worked out, where the reference is none?"""
+    """Is `answer` an integral, limit, sum or maximum that nobody worked out, where the reference is none?"""
     return bool(_OPEN_WORK.search(answer)) and not _OPEN_WORK.search(gold)
 
 

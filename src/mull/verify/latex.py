@@ -44,13 +44,15 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "*
 _THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*|(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
 """A comma or a thin space between groups of digits."""
 
+_TIE = re.compile(r"(?<=[0-9A-Za-z)}])~(?=\\)")
+
 
 def plain(text: str) -> str:
     """`text` in the one spelling that `parse` and `values` read. Linear in its length."""
     text = unwrap(text.translate(_LOOKALIKES))
     if "{" in text or "\\" in text:
         text = _THIN_COMMA.sub(",", text)
-        text = _COMMAND.sub(_rename, text).replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
+        text = _COMMAND.sub(_rename, _TIE.sub(" ", text)).replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
         text = text.replace("bmatrix", "pmatrix")
     return " ".join(text.split())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from mull.core.errors import UserError
@@ -67,6 +68,7 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     return Verdict(VerdictKind.WRONG, f"{_short(final)} is not {data['answer']}", answer.canonical, method)
 
 
+@lru_cache(maxsize=4096)
 def _one_letter(gold: str) -> str:
     """The letter of a reference answer that is an option, as `C` or `\\textbf{(C)}`; else ""."""
     letter = shown(gold).strip("() ")

@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from mull.core.errors import UserError, nearest
-from mull.core.thinking import THINK_OPEN
 from mull.core.types import Problem, Verdict, VerdictKind
 from mull.verify import constraints, countdown, grid, gym, knights, regex, words
 from mull.verify import json as values
@@ -91,7 +90,7 @@ def verify_response(
     text = after_thought(response, thought)
     if text is None:
         method = known(problem.verifier, problem.id).name
-        reason = "the thought is not closed" if THINK_OPEN in response else "no closed thought"
+        reason = "no closed thought" if after_thought(response) is not None else "the thought is not closed"
         return Verdict(VerdictKind.NO_ANSWER, reason, None, method)
     if conventions != DEFAULT:
         found = find_answer(text[-MAX_TEXT:], conventions)

@@ -29,8 +29,13 @@ _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
 _TEXT = re.compile(r"\\text \{([^{}]*)\}")
 _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z]))\s*")
 _NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
-_NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
+_NAME = re.compile(r"[A-Za-z]'{0,2}(?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
 _LETTER = re.compile(r"[A-Za-z]")
+_CALLED = re.compile(
+    r"\\text \{[A-Za-z ]+\}|\\angle [A-Z]{1,3}|\|[A-Z]{2}\|"
+    r"|(?:[A-Za-z]|[A-Z]{2,3})'{0,2}(?:_\{?(?:\\text \{[a-z]+\}|[A-Za-z0-9]{1,4})\}?)?(?:\([A-Za-z0-9]{1,3}\))?"
+)
+"""What a number is said to be, as in `f(2) = 5` and `\\text{Area} = 12`."""
 _TOTAL = re.compile(r"[0-9]*\s*[A-Za-z](?:\s*[+*]?\s*[0-9]*\s*[A-Za-z])+")
 """`m + n`, `100a + b`: what a question that wants one number asks for."""
 _NAMED = re.compile(r"^(?:[A-Za-z]|\([A-Za-z](?:\s*,\s*[A-Za-z])*\))\s*=\s*(?=[\[(\\])")
@@ -40,7 +45,7 @@ _ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
 _ABSOLUTE = re.compile(r"\|\s*[A-Za-z]\s*\|")
 _RATIO = re.compile(r"[0-9]{1,9}(?:\s*:\s*[0-9]{1,9}){1,2}")
 _TIME = re.compile(r"([0-9]{1,2})(?:\s*:\s*([0-9]{2}))?\s*(?:\\text \{)?\s*([apAP])\.? ?[mM]\.?\s*\}?")
-_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\mid|\||:)\s*(.*)\\\}$")
+_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb \{R\}\s*)?(?:\\mid|\||:)\s*(.*)\\\}$")
 _OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\0-9+*/^]")
 _ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "\\varnothing ",
@@ -330,6 +335,10 @@ def _relation(text: str) -> Value | None:
     if any(not side for side in sides):
         return Words(_letters(text))
     named = _NAME.fullmatch(sides[0]) is not None
+    if not named and _CALLED.fullmatch(sides[0].strip()):
+        said = _relation("=".join(sides[1:])) if len(sides) > 2 else quantity(sides[1])
+        if isinstance(said, Quantity) and said.number is not None:
+            return said
     values = [quantity(side) for side in (sides[1:] if named else sides)]
     if any(value is None for value in values):
         return Words(_letters(text))
