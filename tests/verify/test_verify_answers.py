@@ -98,6 +98,11 @@ def test_public_pairs() -> None:
         ("math", "1 + x*x", VerdictKind.CORRECT, "1+x^2"),
         ("choice", "(b)", VerdictKind.CORRECT, "B"),
         ("choice", "B) because", VerdictKind.CORRECT, "B"),
+        ("choice", "\\textbf{(B)}\\ 12", VerdictKind.CORRECT, "B"),
+        ("choice", "Option B", VerdictKind.CORRECT, "B"),
+        ("choice", "B) A line", VerdictKind.CORRECT, "B"),
+        ("choice", "(B) or C", VerdictKind.AMBIGUOUS, "(B) or C"),
+        ("choice", "B. C.", VerdictKind.AMBIGUOUS, "B. C"),
         ("choice", "\\text{(B)}", VerdictKind.CORRECT, "B"),
         ("choice", "C", VerdictKind.WRONG, "C"),
         ("choice", "A or B", VerdictKind.AMBIGUOUS, "A or B"),
@@ -121,6 +126,7 @@ def test_choice_by_the_text_of_an_option() -> None:
     asked = problem("choice", answer="B", choices=["red", "blue"])
     assert verify(asked, "Blue").correct
     assert not verify(asked, "red").correct
+    assert verify(problem("choice", answer="A", choices=["Vitamin D", "B"]), "(A) Vitamin D").correct
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,8 @@ def attack_01_enumerate_in_one_box() -> None:
     unpaid("\\boxed{41,42}", "\\boxed{41 or 42}", "\\boxed{41 \\text{ or } 42}", "\\boxed{\\{1,2,\\ldots,100\\}}")
     unpaid("\\boxed{A, B, C}", gold="B")
     assert judged("\\boxed{41,42}").kind is VerdictKind.AMBIGUOUS
-    assert not judged("Answer: A or B or C", "B", verifier="choice").correct
+    for answer in ("A or B or C", "B. C.", "(B) or C", "B) 12 C) 13", "(b) or (c)", "B: 12, C: 13"):
+        assert not judged(f"\\boxed{{{answer}}}", "B", verifier="choice").correct, answer
 
 
 def attack_02_many_boxes() -> None:
@@ -49,6 +50,8 @@ def attack_03_answer_only_in_the_thought() -> None:
     unpaid(
         "<think>maybe \\boxed{42}</think> I don't know", "<think>\\boxed{42}", "\\boxed{42}<think>", "<think>42</think>"
     )
+    for tag in ("thinking", "THINK", "think "):
+        unpaid(f"<{tag}>\\boxed{{42}}</{tag}> I don't know", f"<{tag}>\\boxed{{42}}")
     unpaid("<think>a</think>b<think>\\boxed{42}")
 
 
@@ -107,6 +110,12 @@ def attack_12_the_question_again() -> None:
     unpaid("\\boxed{6 \\times 7}", "6*7", "\\boxed{6\\cdot 7}", question="What is $6 \\times 7$?")
     unpaid("\\boxed{\\sqrt{8}}", gold="2\\sqrt{2}", question="Simplify $\\sqrt{8}$.")
     unpaid("\\boxed{\\int_0^{42} 1\\,dx}", "\\boxed{\\lim_{x\\to 42} x}", "\\boxed{\\sum_{k=1}^{42} 1}")
+    unpaid("\\boxed{7*6}", "\\boxed{(6)(7)}", "\\boxed{6*7+5-5}", "x=7*6", question="What is $6 \\times 7$?")
+    unpaid("\\boxed{\\frac{84}{2}}", question="What is 84 / 2?")
+    unpaid("\\boxed{\\frac{6}{8}}", gold="\\frac34", question="Simplify $6/8$.")
+    for answer in ("6 \\times 7 = 42", "42 = 7*6", "42\\text{ cm}^2", "42"):
+        assert judged(f"\\boxed{{{answer}}}", question="What is $6 \\times 7$, with 2 and 42?").correct, answer
+    assert judged("\\boxed{3/4}", "0.75", "She eats 3 of 4 slices.").correct
     assert judged("\\boxed{2/3}", "2/3", "Which is larger, 2/3 or 3/5?").correct
 
 

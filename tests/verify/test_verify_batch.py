@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import pytest
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
+from mull.verify import http as http_module
 from mull.verify.batch import Reading, check_reading, judge_all, read_row
 from mull.verify.files import verify_file
 from mull.verify.http import MAX_BODY, MAX_ROWS, VerifyServer
@@ -247,3 +250,75 @@ def test_only_right_answers_earn_and_only_our_failures_are_left_out() -> None:
     counted = count(["correct", "correct", "error"])
     assert counted["correct"] == 2 and counted["error"] == 1 and counted["wrong"] == 0
     assert list(counted) == [str(kind) for kind in VerdictKind]
+
+
+@pytest.mark.parametrize("content", [b"my notes", b"\xff\xfe\n", b"[" * 100_000 + b"\n", b'{"id": 1}\n', b'{"a"'])
+def test_what_is_no_verdict_is_neither_cut_nor_written_to(tmp_path: Path, content: bytes) -> None:
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text(json.dumps(GOOD))
+    out.write_bytes(content)
+    with pytest.raises(UserError, match="line 1 is no verdict"):
+        verify_file(path, out, print, Reading())
+    assert out.read_bytes() == content
+
+
+def test_two_do_not_write_to_one_output(tmp_path: Path) -> None:
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text("\n".join(map(json.dumps, numbered(40))))
+
+    def second(done: int) -> None:
+        with pytest.raises(UserError, match="another process"):
+            verify_file(path, out, print, Reading())
+
+    assert verify_file(path, out, print, Reading(), progress=second).rows == 40
+    assert verify_file(path, out, print, Reading()).resumed == 40
+
+
+def test_a_full_disk_behind_stdout_is_one_clear_line(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(GOOD))
+
+    def write(line: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="No space left"):
+        verify_file(path, None, write, Reading())
+
+
+def test_a_number_that_is_none_is_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"id": 1, "gold": NaN, "prediction": "nan"}')
+    with pytest.raises(UserError, match="NaN is no JSON"):
+        verify_file(path, None, print, Reading())
+
+
+def test_choices_that_are_no_list_are_named() -> None:
+    row = {"id": 1, "gold": {"answer": "B", "choices": 2}, "prediction": "B", "verifier": "choice"}
+    with pytest.raises(UserError, match="row 1: 'choices' must be the list"):
+        read_row(row, "row 1", Reading())
+
+
+def test_a_request_that_never_ends_does_not_keep_its_place(
+    server: VerifyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_module, "REQUEST_SECONDS", 0.5)
+    with socket.create_connection(server.server_address[:2]) as slow:  # type: ignore[arg-type]
+        slow.settimeout(30)
+        slow.sendall(b"POST /verify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
+        slow.sendall(b"Content-Length: 500\r\n\r\n{")
+        closed = threading.Event()
+
+        def drip() -> None:
+            with contextlib.suppress(OSError):
+                while not closed.wait(0.05):
+                    slow.sendall(b" ")
+
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        answer = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := slow.recv(4096):
+                answer += piece
+        closed.set()
+        dripping.join()
+    assert b"408" in answer.partition(b"\r\n")[0]

@@ -160,6 +160,51 @@ a+b | b+a
 1 \text{ or } 2 | 2, 1
 \frac{2}{3}, -1 | -1, 2/3
 \{(1,2),(3,4)\} | (3,4),(1,2)
+C | \boxed{\textbf{(C)}\ 12}
+C | \boxed{(C) 12}
+\text{(C)} | \boxed{\textbf{(C) }12}
+7:30 PM | 7:30 p.m.
+7:30 \text{ p.m.} | 07:30 PM
+12 | twelve
+21 | \text{twenty-one}
+\ln x+\ln y | \ln(xy)
+\ln(xy) | \ln x+\ln y
+(-5,5) | |x|<5
+[-5,5] | |x| \le 5
+(-\infty,-1)\cup(1,\infty) | |x|>1
+\begin{pmatrix} 1 \\ 2 \end{pmatrix} | \begin{pmatrix} 1 \\[6pt] 2 \end{pmatrix}
+\emptyset | \text{no solution}
+\text{No real solutions} | \varnothing
+\mathbb R | (-\infty,\infty)
+(2,-1) | x=2, y=-1
+(2,-1) | y=-1 \text{ and } x=2
+36 | m+n = 36
+\frac12 | P(A) = \frac12
+5 | f(2)=5
+5 | \boxed{\text{Area} = 5}
+5 | a_{10} = 2+3 = 5
+f(10)=n+1 | f(10)=1+n
+5 | |AB| = 5
+5 | x_{max} = 5
+60 | \angle ABC = 60^\circ
+3x^2 | f'(x)=3x^2
+(1,2) | \{x \in \mathbb{R} : 1<x<2\}
+9 | 9~\text{apples}
+36 | m + n = 27+9 = 36
+73 | 100m+n=73
+\frac{2}{3} | \frac{2}{3} \approx 0.667
+\sqrt{2} | \sqrt{2} \approx 1.414
+16 | \boxed{16\,}
+25 | \boxed{25 \\}
+\frac{3}{4} | ¾
+2,3 | {2, 3}
+15 | 15^{\text{th}}
+3 | 3 \pmod 7
+50\% | 50 per cent
+\$5 | 5 \text{ dollars}
+\$5 | 5 \text{ dollars per hour}
+5 | 5 \text{ m}^2
+x=5 | X = 5
 """
 DIFFERENT = r"""
 12\text{ cm} | 12\text{ cm}^2
@@ -175,7 +220,7 @@ x^2 | x^3
 \text{A} | \text{B}
 A | a or B
 42 | 42, 41
-42 | forty-two
+42 | forty-three
 1,2 | 1,2,2,3
 (1,2) | (1,2),(3,4)
 (-1)^n | 1
@@ -251,6 +296,46 @@ x<2 | x\le 2
 3 | 3:1
 \lfloor 7/2 \rfloor | 4
 \sum_{k=1}^{n} k | n^2
+x=5 | y=5
+5 | |x| = 5
+5 | f(2)=6
+5 | \boxed{\text{Area} = 5 = 6}
+42 | \max(41,42)
+42 | \min(42,43)
+2x+3 | \boxed{x=2x+3}
+x+y=5 | 5
+42 | x+y=41
+C | \boxed{(C) or D}
+C | \boxed{C. D.}
+C | \boxed{C) 12 D) 13}
+C | \boxed{(C) 12, B) 3}
+C | \boxed{C: 12 or D: 13}
+0 | 0 \cdot \infty
+0 | \infty-\infty
+1 | \infty/\infty
+\infty | -\infty
+5 | \boxed{5\text{ or more}}
+5 | \boxed{5\text{ or six}}
+5 | \boxed{5\text{, maybe 6}}
+5 | \boxed{5\text{ minus one}}
+5 | \boxed{5\text{ less}}
+5 | \boxed{5\text{ cubed}}
+5 | \boxed{5\text{ with 6}}
+5 | \boxed{5 lakh}
+5 | \boxed{5\text{ dozens}}
+\$5 | 5 cents
+\$5 | €5
+\$5 | 5 \text{ euros}
+7:30 PM | 7:30 AM
+12 | thirteen
+(-5,5) | |x|\le 5
+(-5,5) | |x|>5
+[-5,5] | |x|\le -5
+(2,-1) | x=-1, y=2
+(2,-1) | x=2, t=-1
+\sqrt{2} | \sqrt{2} \approx 1.5
+42 | 42 \approx 43
+3 \pmod 7 | 3 \pmod 5
 """
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -88,6 +90,34 @@ def test_a_question_that_takes_too_long_ends_and_harms_no_other(hasty: Workers) 
     with pytest.raises(Undecided):
         hasty.ask(HOSTILE.replace("1)", "0)"), "2")  # remembered
     assert time.perf_counter() - started < 1
+
+
+def test_who_asks_what_takes_too_long_waits_behind_those_who_do_not() -> None:
+    one, order, ready = Workers(size=0, seconds=1), [], threading.Barrier(4)
+    one._size = 0  # until all wait, none is free
+
+    def ask(name: str, strikes: int) -> None:
+        one._strike(strikes)
+        ready.wait()
+        one._take()
+        order.append(name)
+        one._give_back(worker_of_nobody, alive=True)
+
+    worker_of_nobody = pool._Worker(0, socket.socket())
+    with one, contextlib.closing(worker_of_nobody.jobs):
+        threads = [threading.Thread(target=ask, args=each) for each in (("b", 2), ("c", 5), ("a", 0))]
+        for thread in threads:
+            thread.start()
+        ready.wait()
+        while len(one._waiting) < 3:
+            time.sleep(0.01)
+        with one._changed:
+            one._idle.append(worker_of_nobody)
+            one._changed.notify_all()
+        for thread in threads:
+            thread.join()
+        one._idle.clear()
+    assert order == ["a", "b", "c"]
 
 
 def test_a_worker_that_was_ended_is_replaced(workers: Workers) -> None:

@@ -87,6 +87,15 @@ def read_row(value: Any, where: str, reading: Reading) -> Row:
     return Row(value["id"], problem, text, given[0] == "response")
 
 
+def no_constant(name: str) -> float:
+    """For `json.loads`: NaN and Infinity are no JSON, and a reference answer of NaN would be a broken row.
+
+    Raises:
+        ValueError: always.
+    """
+    raise ValueError(f"{name} is no JSON")
+
+
 def check_reading(reading: Reading) -> None:
     """Raises:
     UserError: it names a convention that does not exist, or the thought is neither closed nor required.

@@ -20,7 +20,7 @@ from mull.verify.values import Collection, Contradiction, Equation, Quantity, Va
 Ask = Callable[[str, str], bool]
 """Are these two formulas equal? Asked only where our own grammar cannot read one of them."""
 
-_OPEN_WORK = re.compile(r"\\(?:int|iint|oint|lim|sum|prod|frac\s*\{?\s*d\s*\}?\s*\{\s*d)")
+_OPEN_WORK = re.compile(r"\\(?:int|iint|oint|lim|sum|prod|max|min|gcd|lcm|frac\s*\{?\s*d\s*\}?\s*\{\s*d)")
 
 
 def never(gold: str, answer: str) -> bool:
@@ -46,7 +46,7 @@ def same(gold: Value, answer: Value, ask: Ask = never) -> bool:
 
 
 def unworked(gold: str, answer: str) -> bool:
-    """Is `answer` an integral, limit or sum that nobody worked out, where the reference is none?"""
+    """Is `answer` an integral, limit, sum or maximum that nobody worked out, where the reference is none?"""
     return bool(_OPEN_WORK.search(answer)) and not _OPEN_WORK.search(gold)
 
 
@@ -93,6 +93,8 @@ def _same_equation(gold: Value, answer: Value, ask: Ask) -> bool:
         return gold.canonical == answer.canonical or _proportional(gold.source, answer.source)
     equation, other = (gold, answer) if isinstance(gold, Equation) else (answer, gold)
     assert isinstance(equation, Equation)
+    if equation is answer and equation.total and isinstance(gold, Quantity):
+        return same_quantity(gold, equation.total)
     if equation.solution is None:
         return False
     return same(equation.solution, other, ask) if equation is gold else same(other, equation.solution, ask)
@@ -106,11 +108,24 @@ def _proportional(gold: str, answer: str) -> bool:
 
 
 def _same_collection(gold: Collection, answer: Collection, ask: Ask) -> bool:
+    gold, answer = _by_name(gold, answer), _by_name(answer, gold)
     if len(gold.elements) != len(answer.elements) or not (gold.kind == answer.kind or _rows(gold, answer)):
         return False
     if gold.kind not in ("set", "union"):
         return all(same(a, b, ask) for a, b in zip(gold.elements, answer.elements, strict=True))
     return _matched(list(gold.elements), list(answer.elements), ask)
+
+
+def _by_name(named: Collection, other: Collection) -> Collection:
+    """`y = -1, x = 2` as (2, -1) where the other side is a tuple: the letters, each once, in their order."""
+    pairs = [e.elements for e in named.elements if isinstance(e, Collection) and e.kind == "=="]
+    if other.kind != "()" or named.kind != "set" or len(pairs) != len(named.elements):
+        return named
+    letters = [name.canonical for name, _ in pairs]
+    row = "".join(sorted(letters))
+    if len(row) != len(letters) or row not in ("ab", "abc", "xy", "xyz", "abcd", "mn", "pq", "uv"):
+        return named
+    return Collection("()", tuple(value for _, value in sorted(pairs, key=lambda pair: pair[0].canonical)))
 
 
 def _rows(gold: Collection, answer: Collection) -> bool:

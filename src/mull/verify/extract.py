@@ -26,12 +26,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mull.core.errors import UserError, nearest
-from mull.core.thinking import THINK_CLOSE, THINK_OPEN
 
 Thought = Literal["closed", "required"]
 """closed: a thought that was opened must be closed (the opening tag may stand in the prompt), and a response without
 one is read whole. required: there must be a closed thought, so that a response cut short in it is no answer."""
 
+_THOUGHT = re.compile(r"<\s?(/?)\s?think(?:ing)?\s?>", re.IGNORECASE)
+"""Also as `<THINK>` and `<thinking>`, which some models are taught, and others would find."""
 _BOX = re.compile(r"\\(?:boxed|fbox)\s*(?:(\{)|([^\s{}$\\]+))?")
 _BRACE = re.compile(r"\\(?:boxed|fbox)\s*\{|\\.|[{}]", re.DOTALL)
 _OPEN, _CLOSE = "<answer>", "</answer>"
@@ -176,7 +177,8 @@ def last_box(text: str) -> str | None:
 
 def after_thought(response: str, thought: Thought = "closed") -> str | None:
     """What follows the last closed thought; None where the thought is not closed (see `Thought`)."""
-    _, closing, rest = response.rpartition(THINK_CLOSE)
-    if THINK_OPEN in rest or (thought == "required" and not closing):
+    tags = list(_THOUGHT.finditer(response))
+    closing = max((tag.end() for tag in tags if tag[1]), default=0)
+    if any(tag.start() >= closing for tag in tags) or (thought == "required" and not closing):
         return None
-    return rest
+    return response[closing:]

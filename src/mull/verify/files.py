@@ -7,6 +7,7 @@ verdicts is of use, and is what resuming needs.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -15,11 +16,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from mull.core.errors import UserError
-from mull.verify.batch import Reading, Row, as_json, judge_all, read_row
+from mull.verify.batch import Reading, Row, as_json, judge_all, no_constant, read_row
 from mull.verify.policy import count
 
 MAX_LINE = 16 * 1024 * 1024
 """Characters of one row."""
+
+_BEGIN = '{"id": '
+"""What the line of a verdict begins with."""
 
 
 @dataclass
@@ -50,7 +54,12 @@ def verify_file(
     """
     tally = Tally()
     if out is None:
-        _stream(path, [], write, reading, threads, tally, progress)
+        try:
+            _stream(path, [], write, reading, threads, tally, progress)
+        except BrokenPipeError:
+            raise  # whoever reads has enough
+        except OSError as error:
+            raise UserError(f"the verdicts cannot be written ({error.strerror}); use --out FILE") from None
         return tally
     if out.exists() and path.exists() and os.path.samefile(out, path):
         raise UserError(f"{out}: is the input; choose another place with --out")
@@ -65,7 +74,15 @@ def verify_file(
 
 def _opened(out: Path) -> IO[str]:
     out.parent.mkdir(parents=True, exist_ok=True)
-    return out.open("a+", encoding="utf-8", newline="\n")
+    file = out.open("a+", encoding="utf-8", newline="\n")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise UserError(f"{out}: another process is writing to it; wait for it, or choose another --out") from None
+    except OSError:
+        pass  # a file system without locks
+    return file
 
 
 def _append(file: IO[str], line: str) -> None:
@@ -74,20 +91,25 @@ def _append(file: IO[str], line: str) -> None:
 
 
 def _done(file: IO[str], out: Path, tally: Tally) -> list[Any]:
-    """The ids of the verdicts that are there; what a killed process left of a last line is cut off."""
+    """The ids of the verdicts that are there; what a killed process left of a last line is cut off.
+
+    Nothing else is: a file that holds anything but verdicts is somebody's work.
+    """
     ids: list[Any] = []
     file.seek(0)
     whole = 0
-    while line := file.readline():
-        if not line.endswith("\n"):
-            break
-        try:
+    try:
+        while line := file.readline(MAX_LINE):
+            if not line.endswith("\n"):
+                if line[: len(_BEGIN)] != _BEGIN[: len(line)] or len(line) >= MAX_LINE:
+                    raise ValueError("not the beginning of a verdict")
+                break
             row = json.loads(line)
-            ids.append(row["id"])
             tally.kinds[row["verdict"]] += 1
-        except (ValueError, KeyError, TypeError):
-            raise UserError(f"{out}: line {len(ids) + 1} is no verdict; choose another place with --out") from None
-        whole = file.tell()
+            ids.append(row["id"])
+            whole = file.tell()
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise UserError(f"{out}: line {len(ids) + 1} is no verdict; choose another place with --out") from None
     file.seek(whole)
     file.truncate()
     tally.rows = tally.resumed = len(ids)
@@ -153,7 +175,7 @@ def _rows(path: Path, done: list[Any], reading: Reading) -> Iterator[Row]:
 
 def _json(line: str, where: str) -> Any:
     try:
-        return json.loads(line)
+        return json.loads(line, parse_constant=no_constant)
     except json.JSONDecodeError as error:
         raise UserError(f"{where}: not valid JSON ({error.msg})") from None
     except (ValueError, RecursionError) as error:

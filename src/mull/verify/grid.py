@@ -18,7 +18,7 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
-from mull.verify.texts import stated, unfenced, visible
+from mull.verify.texts import structured
 
 METHOD = "grid"
 MAX_SIDE = 30
@@ -122,12 +122,9 @@ def render(grid: Grid) -> str:
 def check(data: Mapping[str, Any], text: str) -> Verdict:
     """The verdict on `text`; `answer` is the grid in canonical form, None for what is no grid."""
     gold = _gold(data["answer"])
-    final = unfenced(stated(visible(text)))
-    if not final:
-        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, METHOD)
-    if len(final) > MAX_LENGTH:
-        reason = f"an answer of {len(final)} characters (limit {MAX_LENGTH})"
-        return Verdict(VerdictKind.INVALID, reason, None, METHOD)
+    final = structured(text, MAX_LENGTH, METHOD)
+    if isinstance(final, Verdict):
+        return final
     try:
         found = grids(final)
     except Malformed as error:

@@ -3,7 +3,8 @@
     GET  /health   {"status": "ok"}
     POST /verify   a row, or {"rows": [row, …]}  →  a verdict, or {"verdicts": [verdict, …]} in the same order
 
-    each connection ─ its own thread ─ reads (waits IDLE_SECONDS) ─ judge ─ (rarely) pool's workers ─ answers
+    each connection ─ its own thread ─ reads (waits IDLE_SECONDS, in all REQUEST_SECONDS) ─ judge ─ answers
+                                                                                            └─ (rarely) pool's workers
 
 Rows are those of `mull verify FILE`. Other sites in the user's browser must not reach it: a POST needs the content type
 application/json (which a form cannot send), and every request a Host that names this server (which a rebound name does
@@ -13,18 +14,22 @@ the address is loopback unless the user says otherwise, and a proxy does those b
 
 from __future__ import annotations
 
+import io
 import json
 import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from mull.core.errors import UserError
-from mull.verify.batch import Reading, as_json, judge, read_row
+from mull.verify.batch import Reading, as_json, judge, no_constant, read_row
 
 MAX_BODY = 8 * 1024 * 1024
 MAX_ROWS = 1024
 IDLE_SECONDS = 30.0
+REQUEST_SECONDS = 60.0
+"""In which a whole request has to arrive: a client that sends a byte now and then must not keep its place for ever."""
 MAX_CONNECTIONS = 512
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 
@@ -35,6 +40,31 @@ class Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+class _Timed(io.RawIOBase):
+    """What a socket receives, up to a deadline for all of it."""
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self.restart()
+
+    def restart(self) -> None:
+        """A new request: its time begins."""
+        self._deadline = time.monotonic() + REQUEST_SECONDS
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request took too long to arrive")
+        self._source.settimeout(min(left, IDLE_SECONDS))
+        try:
+            return self._source.recv_into(buffer)
+        finally:
+            self._source.settimeout(IDLE_SECONDS)
 
 
 class VerifyServer(ThreadingHTTPServer):
@@ -81,6 +111,15 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = IDLE_SECONDS
     disable_nagle_algorithm = True
     server: VerifyServer  # type: ignore[assignment]
+
+    def setup(self) -> None:
+        super().setup()
+        self._timed = _Timed(self.connection)
+        self.rfile = io.BufferedReader(self._timed)
+
+    def handle_one_request(self) -> None:
+        self._timed.restart()
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._respond(self._health)
@@ -145,7 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         if len(length) > 12 or int(length) > MAX_BODY:
             raise Refused(413, f"a body of more than {MAX_BODY >> 20} MB")
         try:
-            return json.loads(self.rfile.read(int(length)))
+            return json.loads(self.rfile.read(int(length)), parse_constant=no_constant)
+        except TimeoutError:
+            raise Refused(408, f"the request took more than {REQUEST_SECONDS:g} s to arrive") from None
         except (ValueError, RecursionError):
             raise UserError("the body is not valid JSON") from None
 

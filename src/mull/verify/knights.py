@@ -22,7 +22,7 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
-from mull.verify.texts import stated, unfenced, visible
+from mull.verify.texts import structured
 
 METHOD = "knights"
 MAX_LENGTH = 4_000
@@ -174,12 +174,9 @@ def _word(token: str, plurals: Mapping[str, str], roles: tuple[str, str]) -> tup
 def check(data: Mapping[str, Any], text: str) -> Verdict:
     """The verdict on `text`; `answer` lists name and role in the order of the names, None for what is no list."""
     names, roles, gold = _gold(data)
-    final = unfenced(stated(visible(text)))
-    if not final:
-        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, METHOD)
-    if len(final) > MAX_LENGTH:
-        reason = f"an answer of {len(final)} characters (limit {MAX_LENGTH})"
-        return Verdict(VerdictKind.INVALID, reason, None, METHOD)
+    final = structured(text, MAX_LENGTH, METHOD)
+    if isinstance(final, Verdict):
+        return final
     try:
         said = read(final, names, roles)
     except Unreadable as error:

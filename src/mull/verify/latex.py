@@ -19,7 +19,9 @@ _LOOKALIKES = {
     ord("π"): "\\pi ", ord("√"): "\\sqrt ", ord("∞"): "\\infty ", ord("±"): "\\pm ", ord("∪"): "\\cup ",
     ord("∈"): "\\in ", ord("ℝ"): "\\mathbb{R}", ord("°"): "\\degree ", ord("²"): "^2", ord("³"): "^3",
     ord("≠"): "\\ne ", ord("≈"): "\\approx ", ord("∅"): "\\varnothing ",
-    ord("≤"): "\\le ", ord("≥"): "\\ge ", ord("θ"): "\\theta ", ord("½"): "\\frac{1}{2}",
+    ord("≤"): "\\le ", ord("≥"): "\\ge ", ord("θ"): "\\theta ",
+    ord("½"): "\\frac{1}{2}", ord("¼"): "\\frac{1}{4}", ord("¾"): "\\frac{3}{4}", ord("⅓"): "\\frac{1}{3}",
+    ord("⅔"): "\\frac{2}{3}",
 }  # fmt: skip
 
 _NAMES = {
@@ -42,13 +44,15 @@ _WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "*
 _THIN_COMMA = re.compile(r"\{,\}|,\s*\\!\s*|(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))")
 """A comma or a thin space between groups of digits."""
 
+_TIE = re.compile(r"(?<=[0-9A-Za-z)}])~(?=\\)")
+
 
 def plain(text: str) -> str:
     """`text` in the one spelling that `parse` and `values` read. Linear in its length."""
     text = unwrap(text.translate(_LOOKALIKES))
     if "{" in text or "\\" in text:
         text = _THIN_COMMA.sub(",", text)
-        text = _COMMAND.sub(_rename, text).replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
+        text = _COMMAND.sub(_rename, _TIE.sub(" ", text)).replace("\\%", "%").replace("\\$", "$").replace("\\#", "#")
         text = text.replace("bmatrix", "pmatrix")
     return " ".join(text.split())
 
@@ -59,7 +63,9 @@ def unwrap(text: str) -> str:
     while changed:
         changed = False
         text = text.strip()
-        if text.endswith((".", ";", ",")) and not text.endswith("..."):
+        if text.endswith("\\\\"):
+            text, changed = text[:-2], True
+        if text.endswith((".", ";", ",")) and not text.endswith(("...", "\\;", "\\,")):
             text, changed = text[:-1], True
         for opening, closing in _WRAPPERS:
             inner = text[len(opening) : len(text) - len(closing)]

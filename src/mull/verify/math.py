@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from mull.core.errors import UserError
@@ -18,6 +19,7 @@ from mull.verify.extract import find_answer
 from mull.verify.limits import excess
 from mull.verify.pool import Undecided, ask
 from mull.verify.values import Collection, Contradiction, Quantity, Value, Words, read
+from mull.verify.words import named_option, shown
 
 _MAX_WORDS = 200
 """Characters of a reference answer that is no formula; a whole solution in that field is a wrong field mapping."""
@@ -25,7 +27,6 @@ _MAX_PROSE = 4
 """Words beside a value, as in `5 square miles per hour`; more of them are a sentence."""
 _TEXT = re.compile(r"\\(?:text|mathrm|mbox|textbf) ?\{[^{}]*\}")
 _LEAD = re.compile(r"^(?:so|thus|hence|therefore)\b[,:\s]*", re.IGNORECASE)
-_OPTION = re.compile(r"(?:\(([A-Z])\)|^([A-Z])[.):](?=\s))")
 _PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or|sqrt)\b)[^\W\d_]{2,}")
 
 
@@ -47,10 +48,11 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     too_big = excess(final)
     if too_big:
         return Verdict(VerdictKind.INVALID, too_big, None, method)
-    gold = read(str(data["answer"]).strip())
+    letter = _one_letter(str(data["answer"]))
+    gold = read(letter or str(data["answer"]).strip())
     if found.convention == "bare" and not isinstance(gold, Words) and _is_prose(final):
         return Verdict(VerdictKind.NO_ANSWER, "sentences without a stated answer (such as \\boxed{…})", None, method)
-    answer = read(_option(final, str(data["answer"])) if found.convention != "bare" else _LEAD.sub("", final))
+    answer = read(_LEAD.sub("", final) if found.convention == "bare" else _option(final) if letter else final)
     if not answer.canonical:
         return Verdict(VerdictKind.NO_ANSWER, "an empty answer", None, method)
     try:
@@ -66,13 +68,17 @@ def _check(data: Mapping[str, Any], text: str, method: str) -> Verdict:
     return Verdict(VerdictKind.WRONG, f"{_short(final)} is not {data['answer']}", answer.canonical, method)
 
 
-def _option(final: str, gold: str) -> str:
-    """`(C) 12` as C where the reference is one letter, unless it names another option too."""
-    if len(gold.strip()) != 1 or not gold.strip().isupper():
-        return final
-    bare = _TEXT.sub(lambda match: match[0].partition("{")[2][:-1], final)
-    named = list(_OPTION.finditer(bare))
-    return (named[0][1] or named[0][2]) if len(named) == 1 and named[0].start() == 0 else final
+@lru_cache(maxsize=4096)
+def _one_letter(gold: str) -> str:
+    """The letter of a reference answer that is an option, as `C` or `\\textbf{(C)}`; else ""."""
+    letter = shown(gold).strip("() ")
+    return letter if len(letter) == 1 and letter.isupper() else ""
+
+
+def _option(final: str) -> str:
+    """`(C) 12` as C, unless it names another option too."""
+    option = named_option(shown(final))
+    return option.letter if option and not option.another and option.letter.isupper() else final
 
 
 def _is_prose(text: str) -> bool:

@@ -53,19 +53,22 @@ def equal(gold: str, answer: str) -> bool:
     Raises:
         Unreadable: one of them is not of the grammar.
     """
-    return agree(_values(gold, answer))
+    return agree(_values(gold, answer), wide=("|" in gold) == ("|" in answer))
 
 
 Pair = tuple[Any, Any]
 """The values of the reference and of the answer at one point, each a Fraction or a float of mpmath."""
 
 
-def agree(pairs: Iterable[tuple[Pair, Pair]]) -> bool:
-    """Are the two equal at every point where one of them is real? `pairs` holds them at 50 and at 100 digits."""
+def agree(pairs: Iterable[tuple[Pair, Pair]], wide: bool = False) -> bool:
+    """Are the two equal at every point where one of them is real? `pairs` holds them at 50 and at 100 digits.
+
+    With `wide` only where both are: `\\ln x + \\ln y` is `\\ln(xy)`, though x and y may both be negative there.
+    """
     agreed = real = seen = 0
     for (a, b), (c, d) in pairs:
         same = _close(a, b, 50) and _close(c, d, 100) and (_is_real(a) == _is_real(b))
-        if not same and (_is_real(a) or _is_real(b)):
+        if not same and ((_is_real(a) and _is_real(b)) or (not wide and (_is_real(a) or _is_real(b)))):
             return False
         seen += 1
         agreed += same
@@ -82,6 +85,21 @@ def proportional(gold: str, answer: str) -> bool:
     if _is_zero(first) or _is_zero(second):
         return False
     return all(_close(a * second, b * first, 50) for (a, b), _ in pairs[1:])
+
+
+def rounds(exact: str, rounded: str) -> bool:
+    """Is `rounded`, a decimal, the number `exact` rounded, or cut off, at its last place?
+
+    Raises:
+        Unreadable, OutOfReach, ArithmeticError, ValueError: `exact` has no value.
+    """
+    context, letters = _context(_DIGITS[0]), set[str]()
+    value = _float(context, parse(exact, _At(0, _DIGITS[0], letters)))
+    decimal = _float(context, Fraction(rounded))
+    place = context.mpf(10) ** -len(rounded.partition(".")[2])
+    if letters or not _is_real(value) or value * decimal < 0:
+        return False
+    return bool(-place / 2 <= abs(value) - abs(decimal) < place)
 
 
 def _values(gold: str, answer: str) -> Iterator[tuple[Pair, Pair]]:

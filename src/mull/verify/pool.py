@@ -1,6 +1,7 @@
 """Workers that answer whether two formulas are equal, each killed when it takes too long.
 
-    caller's thread ─ ask ─> a free worker (waits on `_changed` for one, at most QUEUE_SECONDS)
+    caller's thread ─ ask ─> a free worker (waits on `_changed` for one, at most QUEUE_SECONDS; threads whose questions
+                        │    took too long before come after those whose did not)
                         └──> its reply (waits on the job socket, at most SECONDS; the worker's own timer kills it)
                         └──> a new worker from the zygote where one died (waits on the control socket, START_SECONDS)
 
@@ -32,6 +33,7 @@ SECONDS = 0.8
 """One question, from its start."""
 START_SECONDS = 60.0
 QUEUE_SECONDS = 60.0
+MAX_STRIKES = 8
 REMEMBERED = 16_384
 MAX_LENGTH = 300
 """Characters of a formula that is handed to a worker."""
@@ -82,6 +84,8 @@ class Workers:
         self._changed = threading.Condition()
         self._idle: list[_Worker] = []
         self._busy = 0
+        self._waiting: list[int] = []  # the strikes of each thread that waits for a worker
+        self._asking = threading.local()  # .strikes: how often this thread's questions took too long
         self._starting = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -112,7 +116,9 @@ class Workers:
         except Undecided as undecided:
             if undecided.kind is VerdictKind.TIMEOUT:
                 self._remember((gold, answer), str(undecided))
+                self._strike(1)
             raise
+        self._strike(-1)
         self._remember((gold, answer), equal)
         return equal
 
@@ -149,8 +155,14 @@ class Workers:
         return reply, time.monotonic() - started
 
     def _take(self) -> _Worker:
+        strikes = getattr(self._asking, "strikes", 0)
         with self._changed:
-            free = self._changed.wait_for(lambda: self._idle or self._busy < self._size, QUEUE_SECONDS)
+            self._waiting.append(strikes)
+            try:
+                free = self._changed.wait_for(lambda: self._is_next(strikes), QUEUE_SECONDS)
+            finally:
+                self._waiting.remove(strikes)
+                self._changed.notify_all()
             if not free:
                 raise Undecided(VerdictKind.ERROR, f"no comparing process was free for {QUEUE_SECONDS:g} s")
             self._busy += 1
@@ -161,8 +173,16 @@ class Workers:
         except BaseException:
             with self._changed:
                 self._busy -= 1
-                self._changed.notify()
+                self._changed.notify_all()
             raise
+
+    def _is_next(self, strikes: int) -> bool:
+        """Is a worker free, and nobody waiting who asked fewer questions that took too long?"""
+        return strikes <= min(self._waiting) and bool(self._idle or self._busy < self._size)
+
+    def _strike(self, strikes: int) -> None:
+        """Count a question of this thread that took too long, or with -1 forget one for an answer."""
+        self._asking.strikes = min(max(getattr(self._asking, "strikes", 0) + strikes, 0), MAX_STRIKES)
 
     def _give_back(self, mine: _Worker, alive: bool) -> None:
         if not alive:
@@ -172,7 +192,7 @@ class Workers:
             self._busy -= 1
             if alive:
                 self._idle.append(mine)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _start(self) -> _Worker:
         with self._starting:

@@ -8,14 +8,15 @@ is the verdict `error` on one answer, never the end of a run.
 
 from __future__ import annotations
 
+import math
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mull.core.errors import UserError, nearest
-from mull.core.thinking import THINK_OPEN
 from mull.core.types import Problem, Verdict, VerdictKind
 from mull.verify import constraints, countdown, grid, gym, knights, regex, words
 from mull.verify import json as values
@@ -23,8 +24,16 @@ from mull.verify import math as formulas
 from mull.verify.extract import DEFAULT, Thought, after_thought, final_answer, find_answer
 from mull.verify.latex import plain
 from mull.verify.limits import MAX_TEXT
+from mull.verify.values import Quantity, read
 
-_OPERATOR = re.compile(r"[0-9A-Za-z)}]\s*[-+*/^×÷·!]|\\(?:frac|dfrac|sqrt|times|cdot|div|binom|sin|cos|tan|log|ln)")
+_WORK = re.compile(
+    r"[0-9A-Za-z)}]\s*[-+*/^×÷·!]|[0-9)]\s*\(|\\(?:frac|dfrac|sqrt|times|cdot|div|binom|sin|cos|tan|log|ln)"
+)
+
+_NUMBERS = re.compile(r"[0-9]+(?:\.[0-9]+)?")
+_BESIDE = re.compile(r"\\text\{[^{}]*\}(?:\^\{?[23]\}?)?|\^\{?\\circ\}?")
+_SCIENTIFIC = re.compile(r"-?[0-9.]+\*10\^\{?-?[0-9]+\}?")
+_A_FRACTION = re.compile(r"-?[0-9]*\\frac\{?([0-9]+?)\}?\{?([0-9]+)\}?|-?([0-9]+)/([0-9]+)")
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ def verify_response(
     text = after_thought(response, thought)
     if text is None:
         method = known(problem.verifier, problem.id).name
-        reason = "the thought is not closed" if THINK_OPEN in response else "no closed thought"
+        reason = "no closed thought" if after_thought(response) is not None else "the thought is not closed"
         return Verdict(VerdictKind.NO_ANSWER, reason, None, method)
     if conventions != DEFAULT:
         found = find_answer(text[-MAX_TEXT:], conventions)
@@ -101,10 +110,11 @@ def _verdict(verifier: Verifier, problem: Problem, answer_text: str | None) -> V
         return Verdict(VerdictKind.INVALID, reason, None, verifier.name)
     try:
         verdict = verifier.check(problem.data, answer_text)
+        restates = verdict.correct and bool(problem.messages) and _restates(problem, answer_text)
     except Exception as error:
         # the border to text that nobody has seen: a bug in a verifier must not end a run of hours
         return Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)
-    if verdict.correct and problem.messages and _restates(problem, answer_text):
+    if restates:
         return Verdict(VerdictKind.AMBIGUOUS, "the answer only restates the question", verdict.answer, verifier.name)
     return verdict
 
@@ -112,10 +122,28 @@ def _verdict(verifier: Verifier, problem: Problem, answer_text: str | None) -> V
 def _restates(problem: Problem, answer_text: str) -> bool:
     """Is the answer arithmetic that stands in the question as it is? `6 × 7` does not answer `What is 6 × 7?`."""
     final = final_answer(answer_text) or ""
-    if problem.verifier not in ("number", "math") or not _OPERATOR.search(final):
+    if problem.verifier not in ("number", "math") or not _WORK.search(final):
         return False
-    bare = _bare(final)
-    return bare != _bare(str(problem.data.get("answer", ""))) and bare in _bare(problem.messages[-1].content)
+    bare, gold, question = _bare(final), _bare(str(problem.data.get("answer", ""))), problem.messages[-1].content
+    sides = [side for side in bare.split("=") if _NUMBERS.search(side)]
+    left_to_do = bool(sides) and all(_left_to_do(side, gold, question) for side in sides)
+    return bare != gold and (bare in _bare(question) or left_to_do)
+
+
+def _left_to_do(side: str, gold: str, question: str) -> bool:
+    """Is it arithmetic with two numbers of the question, where one number is asked for? `7 × 6`, too, is `6 × 7`."""
+    last = _BESIDE.sub("", side)
+    value = read(gold)
+    if not isinstance(value, Quantity) or value.number is None or not _WORK.search(last):
+        return False
+    fraction = _A_FRACTION.fullmatch(last)
+    top, bottom = ((fraction[1] or fraction[3]), (fraction[2] or fraction[4])) if fraction else ("0", "0")
+    if _SCIENTIFIC.fullmatch(last) or (int(bottom) > 1 and math.gcd(int(top), int(bottom)) == 1):
+        return False
+    own = Counter(number for number in _NUMBERS.findall(last) if number not in ("0", "1"))
+    if Counter(_NUMBERS.findall(gold)) <= own:
+        return False
+    return (own & Counter(_NUMBERS.findall(plain(question)))).total() > 1
 
 
 def _bare(text: str) -> str:

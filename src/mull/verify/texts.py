@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from mull.core.types import Verdict, VerdictKind
 from mull.verify.extract import final_answer
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*\n", re.MULTILINE)
@@ -46,3 +47,14 @@ def stated(text: str) -> str:
         return final_answer(text) or ""
     phrases = list(_PHRASE.finditer(text))
     return text[phrases[-1].end() :].strip() if phrases else text.strip()
+
+
+def structured(text: str, limit: int, method: str) -> str | Verdict:
+    """The final answer of `text`, without a fence around it; a verdict where there is none, or one over `limit`."""
+    final = unfenced(stated(visible(text)))
+    if not final:
+        return Verdict(VerdictKind.NO_ANSWER, "no final answer in the text", None, method)
+    if len(final) > limit:
+        reason = f"an answer of {len(final)} characters (limit {limit})"
+        return Verdict(VerdictKind.INVALID, reason, None, method)
+    return final

@@ -12,53 +12,57 @@ readings are common in reference answers), never for 2800.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 
-from mull.verify import poly
+from mull.verify import numeric, poly
 from mull.verify.latex import brackets_match, plain, split_top
 from mull.verify.limits import MAX_ELEMENTS
 from mull.verify.parse import Unreadable, parse
 from mull.verify.poly import OutOfReach, Poly
+from mull.verify.quantity import CURRENCY, WORD, Quantity, quantity, same_quantity
 
 _NUMBER = re.compile(r"-?(?:[0-9]{1,18}|[0-9]{1,3}(?:,[0-9]{3}){1,5})(?:\.[0-9]{1,18})?")
 _FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\{([0-9]{1,18})\}\{([0-9]{1,18})\}|([0-9]{1,18})/([0-9]{1,18}))")
 _THOUSANDS = re.compile(r"-?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?")
-_CURRENCY = re.compile(r"^(-?)\s*[$€£¥]\s*")
-_UNIT = re.compile(
-    r"^(?P<value>.*(?:[0-9}).]|\\pi ?))\s*"
-    r"(?P<unit>\^\s*\{?\s*\\circ\s*\}?|\\text \{[^{}]*\}(?:\s*\^\s*\{?[23]\}?)?|_\s*\{?\s*[0-9]+\s*\}?"
-    r"|(?<=[0-9.\s])[A-Za-z]{2,}(?:[ /]+[A-Za-z]+){0,3}(?:\s*\^\s*[23])?|[$€£])$"
-)
-_NO_UNIT_WORDS = (
-    "or and not to than less more least most about between pi sqrt root times plus minus over half halves third thirds "
-    "quarter quarters hundred thousand million billion trillion dozen percent sin cos tan log ln mod modulo squared"
-)
-_NO_UNIT = frozenset(_NO_UNIT_WORDS.split())
-_NOT_SINGULAR = {"inches": "inch", "feet": "foot", "circ": "degree"}
-_SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-_SCALED = re.compile(r"^(.*[0-9])\s*(?:\\text \{)?\s*(hundred|thousand|million|billion|trillion)\b\s*\}?\s*(.*)$")
-_PERCENT = re.compile(r"^(.*?)\s*(?:%|\\text \{\s*percent\s*\}|percent)$")
-_WORD = re.compile(r"(?<!\\)\b(?!sqrt\b)[A-Za-z]{4,}|^[A-Za-z]{2,}$")
 _TEXT = re.compile(r"\\text \{([^{}]*)\}")
 _LIST_WORD = re.compile(r"\s*(?:,\s*)?(?:\\text \{\s*,?\s*(?:and|or)\s*\}|(?<![A-Za-z\\])(?:and|or)(?![A-Za-z]))\s*")
 _NOT_BETWEEN_DIGITS = re.compile(r"(?<![0-9])\s+|\s+(?![0-9])")
-_NAME = re.compile(r"[A-Za-z](?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
+_NAME = re.compile(r"[A-Za-z]'{0,2}(?:_\{?[A-Za-z0-9]\}?)?(?:\([a-z]\))?|[A-Z]{2,3}|\\[a-z]+ ?")
+_LETTER = re.compile(r"[A-Za-z]")
+_CALLED = re.compile(
+    r"\\text \{[A-Za-z ]+\}|\\angle [A-Z]{1,3}|\|[A-Z]{2}\|"
+    r"|(?:[A-Za-z]|[A-Z]{2,3})'{0,2}(?:_\{?(?:\\text \{[a-z]+\}|[A-Za-z0-9]{1,4})\}?)?(?:\([A-Za-z0-9]{1,3}\))?"
+)
+"""What a number is said to be, as in `f(2) = 5` and `\\text{Area} = 12`."""
+_TOTAL = re.compile(r"[0-9]*\s*[A-Za-z](?:\s*[+*]?\s*[0-9]*\s*[A-Za-z])+")
+"""`m + n`, `100a + b`: what a question that wants one number asks for."""
 _NAMED = re.compile(r"^(?:[A-Za-z]|\([A-Za-z](?:\s*,\s*[A-Za-z])*\))\s*=\s*(?=[\[(\\])")
-_ANGLE = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)")
-_POWER_OF_TEN = re.compile(r"^(-?[0-9]+(?:\.[0-9]+)?)[eE]([+-]?[0-9]{1,2})$")
 _WRAPPED = re.compile(r"^\\text \{\s*(-?[0-9][0-9.,/]*(?:\s[^{}]*)?)\}$")
+_PLUS_MINUS = re.compile(r"\\pm(?![A-Za-z])")
 _ORDER = re.compile(r"\s*(\\(?:le|ge|ne)(?![A-Za-z])|<=|>=|<|>)\s*")
+_ABSOLUTE = re.compile(r"\|\s*[A-Za-z]\s*\|")
 _RATIO = re.compile(r"[0-9]{1,9}(?:\s*:\s*[0-9]{1,9}){1,2}")
-_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\mid|\||:)\s*(.*)\\\}$")
+_TIME = re.compile(r"([0-9]{1,2})(?:\s*:\s*([0-9]{2}))?\s*(?:\\text \{)?\s*([apAP])\.? ?[mM]\.?\s*\}?")
+_SET_BUILDER = re.compile(r"^\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb \{R\}\s*)?(?:\\mid|\||:)\s*(.*)\\\}$")
 _OR = re.compile(r"\\text \{\s*,?\s*or\s*\}|(?<![A-Za-z\\])or(?![A-Za-z])")
 _FORMULA = re.compile(r"[\\0-9+*/^]")
-_ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "no solution",
+_ALIASES = {"infinity": "\\infty ", "does not exist": "dne", "doesn't exist": "dne", "no solutions": "\\varnothing ",
+            "no solution": "\\varnothing ", "no real solution": "\\varnothing ", "no real solutions": "\\varnothing ",
             "empty set": "\\varnothing ", "the empty set": "\\varnothing ", "\\{\\}": "\\varnothing ",
             "all real numbers": "\\mathbb {R}"}  # fmt: skip
+_SMALL_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+)
+_TENS_WORDS = "twenty thirty forty fifty sixty seventy eighty ninety"
+_SMALL, _TENS = _SMALL_WORDS.split(), _TENS_WORDS.split()
+_ALIASES |= {word: str(value) for value, word in enumerate(_SMALL)}
+_ALIASES |= {word: str(10 * ten) for ten, word in enumerate(_TENS, 2)}
+_ALIASES |= {f"{word}-{_SMALL[one]}": str(10 * ten + one) for ten, word in enumerate(_TENS, 2) for one in range(1, 10)}
 _MATRIX = re.compile(r"\\begin \{pmatrix\}(.*)\\end \{pmatrix\}", re.DOTALL)
+_ROW_END = re.compile(r"\\\\(?:\s*\[[0-9.]+ ?(?:pt|ex|em|mm|cm)\])?")
 _IN = re.compile(r"^[A-Za-z]\s*\\in\s*")
 _LETTERS = re.compile(r"\\text \{\s*\(?([A-Za-z](?:\s*,\s*[A-Za-z])*)\)?\s*\}")
 _CONSTANTS = frozenset(("e", "i", "\\pi", "\\infty"))
@@ -66,28 +70,16 @@ _REALS = "\\mathbb {R}"
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """A number or formula. Example: `read("5 cm")` is `Quantity(…5…, "5", unit="cm")`."""
-
-    value: Poly
-    canonical: str
-    unit: str = ""
-    percent: bool = False
-    source: str = ""
-
-    @property
-    def number(self) -> Fraction | None:
-        """The rational number that it is, else None."""
-        return poly.as_fraction(self.value)
-
-
-@dataclass(frozen=True)
 class Equation:
-    """A relation between formulas; `solution` is the right side of `y = …`. Example: `read("y = 2x + 3")`."""
+    """A relation between formulas; `solution` is the right side of `y = …`. Example: `read("y = 2x + 3")`.
+
+    `total` is the number in `m + n = 36`, which answers the question for m + n.
+    """
 
     canonical: str
     solution: Quantity | None = None
     source: str = ""
+    total: Quantity | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +136,13 @@ def read(text: str) -> Value:
 def _whole(text: str) -> Value:
     bare = " ".join(_TEXT.sub(r" \1 ", text).split()).casefold() if len(text) < 40 else ""
     text = _ALIASES.get(bare, text).removeprefix("\\approx ")
-    if text in (_REALS, "\\R"):
+    exact, sign, rounded = text.partition("\\approx ")
+    if sign and _rounds(exact, rounded):
+        text = exact.strip()
+    time = _TIME.fullmatch(text)
+    if time:
+        return Words(f"{int(time[1])}:{time[2] or '00'} {time[3].lower()}m")
+    if text in (_REALS, "\\mathbb R", "\\R"):
         text = "(-\\infty ,\\infty )"
     text = _WRAPPED.sub(r"\1", text).strip()
     letters = _LETTERS.fullmatch(text)
@@ -154,7 +152,7 @@ def _whole(text: str) -> Value:
         text = _IN.sub("", text)
     if not brackets_match(text):
         return Words(_letters(text))
-    for attempt in (_ratio, _matrix, _union, _order, _list, _relation, _quantity, _named_collection):
+    for attempt in (_ratio, _matrix, _union, _order, _list, _relation, quantity, _named_collection):
         try:
             value = attempt(text)
         except (Unreadable, OutOfReach):
@@ -164,9 +162,20 @@ def _whole(text: str) -> Value:
     return Words(_letters(text), _formula(text))
 
 
+def _rounds(exact: str, rounded: str) -> bool:
+    """Is `\\sqrt{2} \\approx 1.414` true, up to the last place that is given?"""
+    rounded = CURRENCY.sub(r"\1", rounded.strip())
+    if not _NUMBER.fullmatch(rounded):
+        return False
+    try:
+        return numeric.rounds(CURRENCY.sub(r"\1", exact.strip()), rounded.replace(",", ""))
+    except (Unreadable, OutOfReach, ArithmeticError, ValueError):
+        return False
+
+
 def _formula(text: str) -> str:
     """`text` where it may be a formula, so that more than its letters can be compared; else ""."""
-    return text if _FORMULA.search(text) and not _WORD.search(text) and "\\text " not in text else ""
+    return text if _FORMULA.search(text) and not WORD.search(text) and "\\text " not in text else ""
 
 
 def _letters(text: str) -> str:
@@ -186,7 +195,7 @@ def _matrix(text: str) -> Value | None:
     match = _MATRIX.fullmatch(text)
     if match is None:
         return None
-    rows = [Collection("[]", tuple(map(_whole, split_top(row, "&")))) for row in match[1].split("\\\\")]
+    rows = [Collection("[]", tuple(map(_whole, split_top(row, "&")))) for row in _ROW_END.split(match[1])]
     return Collection("{}", _few(rows))
 
 
@@ -226,6 +235,8 @@ def _order(text: str) -> Value | None:
 def _interval(*pieces: str) -> list[Value]:
     """Sides and signs in turn: `x`, `<`, `2`. A name has to stand in it, and nothing but a quantity beside it."""
     sides, signs = list(pieces[::2]), [sign.replace("\\le", "<=").replace("\\ge", ">=") for sign in pieces[1::2]]
+    if len(sides) == 2 and _ABSOLUTE.fullmatch(sides[0]) and signs != ["\\ne"]:
+        return _distance(_whole(sides[1]), signs[0])
     named = [index for index, side in enumerate(sides) if _NAME.fullmatch(side) and side.strip() not in _CONSTANTS]
     if len(named) != 1 or len(sides) not in (2, 3) or (len(sides) == 3 and named != [1]):
         return []
@@ -247,21 +258,35 @@ def _interval(*pieces: str) -> list[Value]:
     return [Collection(kind, tuple(ends))]
 
 
+def _distance(bound: Value, sign: str) -> list[Value]:
+    """`|x| < 5` as (-5, 5), `|x| > 5` as two rays; nothing for a bound that is no positive number."""
+    if not isinstance(bound, Quantity) or bound.number is None or bound.number <= 0:
+        return []
+    low, high = _whole(str(-bound.number)), _whole(str(bound.number))
+    closed = sign.endswith("=")
+    if sign[0] == "<":
+        return [Collection("[]" if closed else "()", (low, high))]
+    left, right = Collection("(]" if closed else "()", (_whole("-\\infty "), low)), (high, _whole("\\infty "))
+    return [left, Collection("[)" if closed else "()", right)]
+
+
 def _list(text: str) -> Value | None:
     """`a, b`, `a or b`, `(a, b)`, `[a, b)`, `\\{a, b\\}` and `±a`; None for what is no list."""
     if text[:2] == "\\{" and text[-2:] == "\\}":
         return _set(text[2:-2])
+    if text[:1] == "{" and text[-1:] == "}" and "," in text and brackets_match(text[1:-1]):
+        return _set(text[1:-1])
     opening, closing = text[:1], text[-1:]
     if opening and opening in "([" and closing in ")]" and "," in text and brackets_match(text[1:-1]):
         parts = split_top(text[1:-1], ",")
         if len(parts) > 1:
             return Collection(opening + closing, _few([_whole(part.strip()) for part in parts]))
-    if _THOUSANDS.fullmatch(_CURRENCY.sub(r"\1", text)) or _UNIT_AFTER_THOUSANDS.fullmatch(text):
+    if _THOUSANDS.fullmatch(CURRENCY.sub(r"\1", text)) or _UNIT_AFTER_THOUSANDS.fullmatch(text):
         return None
     listed = _LIST_WORD.sub(",", text.replace(";", ","))
     if "," in listed and len(split_top(listed, ",")) > 1:
         return _set(listed)
-    return _set(text) if "\\pm" in text and "=" not in text else None
+    return _set(text) if _PLUS_MINUS.search(text) and "=" not in text else None
 
 
 _UNIT_AFTER_THOUSANDS = re.compile(_THOUSANDS.pattern + r"\D*")
@@ -273,9 +298,9 @@ def _set(text: str) -> Value | None:
     several = len({name.partition("_")[0] for name, _ in parts if name}) > 1
     elements: list[Value] = []
     for name, part in parts:
-        if part.count("\\pm") > 1:
+        if len(_PLUS_MINUS.findall(part)) > 1:
             raise Unreadable("more than one ±")  # two values each would double with every sign
-        signs = [part.replace("\\pm", "+", 1), part.replace("\\pm", "-", 1)] if "\\pm" in part else [part]
+        signs = [_PLUS_MINUS.sub(sign, part) for sign in "+-"] if _PLUS_MINUS.search(part) else [part]
         values = [_whole(_leading_plus(sign.strip())) for sign in signs]
         elements += [Collection("==", (Words(name), value)) for value in values] if several else values
     unique = {element.canonical: element for element in elements if element.canonical}
@@ -310,21 +335,29 @@ def _relation(text: str) -> Value | None:
     if any(not side for side in sides):
         return Words(_letters(text))
     named = _NAME.fullmatch(sides[0]) is not None
-    values = [_quantity(side) for side in (sides[1:] if named else sides)]
+    if not named and _CALLED.fullmatch(sides[0].strip()):
+        said = _relation("=".join(sides[1:])) if len(sides) > 2 else quantity(sides[1])
+        if isinstance(said, Quantity) and said.number is not None:
+            return said
+    values = [quantity(side) for side in (sides[1:] if named else sides)]
     if any(value is None for value in values):
         return Words(_letters(text))
     quantities = [value for value in values if value is not None]
     if all(same_quantity(quantities[0], quantity) for quantity in quantities[1:]):
         last = quantities[-1]
-        if not named or last.number is not None:
+        if not named:
             return last
-        if len(sides) > 2:
-            return last
-        return Equation(_equation(sides[0], last), last, f"({sides[0]})-({last.source})")
+        if last.number is not None or len(sides) > 2:
+            return replace(last, name=sides[0].casefold() if _LETTER.fullmatch(sides[0]) else "")
+        own = any(name == sides[0] for _, _, powers in last.value for name, _ in powers)  # x = 2x + 3 gives no x
+        return Equation(_equation(sides[0], last), None if own else last, f"({sides[0]})-({last.source})")
+    total = quantities[-1] if _TOTAL.fullmatch(sides[0]) and quantities[-1].number is not None else None
+    if total and len(sides) > 2 and all(same_quantity(quantities[1], quantity) for quantity in quantities[2:]):
+        return total
     if named or len(sides) > 2 or all(q.number is not None for q in quantities):
         return Contradiction("".join(text.split()))
     difference = poly.add(quantities[0].value, poly.scale(quantities[1].value, -1))
-    return Equation(_zero(difference), source=f"({quantities[0].source})-({quantities[1].source})")
+    return Equation(_zero(difference), source=f"({quantities[0].source})-({quantities[1].source})", total=total)
 
 
 def _equation(name: str, solution: Quantity) -> str:
@@ -339,55 +372,3 @@ def _zero(difference: Poly) -> str:
     if not difference:
         return "0=0"
     return f"{poly.text(poly.scale(difference, 1 / poly.leading(difference)))}=0"
-
-
-def _quantity(text: str) -> Quantity | None:
-    text = _CURRENCY.sub(r"\1", text)
-    percent = _PERCENT.match(text)
-    if percent:
-        value = parse(percent[1])
-        return Quantity(value, f"{poly.text(value)}%", percent=True, source=percent[1])
-    text = _POWER_OF_TEN.sub(r"\1*10^{\2}", text)
-    text, factor = _scaled(text)
-    unit = ""
-    match = _UNIT.match(text)
-    if match:
-        unit = _unit_name(match["unit"])
-        words = set(re.findall(r"[a-z]+", unit))
-        if not words & _NO_UNIT and not (unit == "degree" and _ANGLE.search(match["value"])):
-            text = match["value"]
-    if _WORD.search(text):
-        return None
-    value = poly.scale(parse(text), factor)
-    return Quantity(value, poly.text(value), unit, source=text if factor == 1 else f"({text})*{factor}")
-
-
-def _scaled(text: str) -> tuple[str, int]:
-    match = _SCALED.match(text)
-    return (f"{match[1]} {match[3]}".strip(), _SCALES[match[2]]) if match else (text, 1)
-
-
-def _unit_name(written: str) -> str:
-    name = re.sub(r"\\text|[\\{}$\s^.]", "", written).casefold()
-    return _NOT_SINGULAR.get(name, name.removesuffix("s") if len(name) > 3 else name)
-
-
-def _radians(angle: Quantity) -> str:
-    """The canonical text of an angle: 150° is 5π/6."""
-    if angle.unit != "degree":
-        return angle.canonical
-    return poly.text(poly.scale(poly.multiply(angle.value, poly.atom("\\pi")), Fraction(1, 180)))
-
-
-def same_quantity(gold: Quantity, answer: Quantity, equal: Callable[[str, str], bool] | None = None) -> bool:
-    """One number or formula? `equal` compares the sources of two formulas where their canonical texts differ."""
-    if gold.unit and answer.unit and gold.unit != answer.unit:
-        return False
-    if gold.percent != answer.percent:
-        marked, bare = (gold, answer) if gold.percent else (answer, gold)
-        return bare.canonical in (poly.text(marked.value), poly.text(poly.scale(marked.value, Fraction(1, 100))))
-    if gold.canonical == answer.canonical or _radians(gold) == _radians(answer):
-        return True
-    if equal is None or (poly.is_plain(gold.value) and poly.is_plain(answer.value)):
-        return False
-    return equal(gold.source, answer.source)
