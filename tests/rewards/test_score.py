@@ -51,6 +51,9 @@ def test_gate_and_additive(text: str, gate: float, additive: float, kind: str) -
         ("<think>41</think> The answer is 42.", 1.0),
         ("<think>42</think> The answer is 41.", 0.0),
         ("<think>The answer is 42", 0.0),  # a thought that never ends has no answer after it
+        ("<think>a</think><think>\\boxed{42}", 0.0),
+        ("<think>a</think><thinking>\\boxed{42}", 0.0),
+        ("<thinking>\\boxed{42}</thinking> dunno", 0.0),
         (RIGHT, 1.0),
         ("<answer>42", 0.0),
     ],

@@ -18,7 +18,7 @@ from mull.core.config import Config
 from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.verify.policy import Use, use
-from mull.verify.registry import verify
+from mull.verify.registry import verify, verify_response
 
 Scorer = Callable[[Problem, Completion], Scored]
 """Fills in a completion's text and spans, and says what it is worth."""
@@ -66,9 +66,9 @@ def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) ->
         return Verdict(VerdictKind.NO_ANSWER, reason, method="format")
     if config.format == "free" and parts.answer is None:
         if parts.thinking is None:
-            return verify(problem, text)
-        if parts.closed:  # what follows the thought; the thought itself is never read
-            return verify(problem, text.partition(f"{parts.thinking_text}{THINK_CLOSE}")[2])
+            return verify_response(problem, text)
+        if parts.closed:  # what follows the thought; neither it nor one that comes after it is ever read
+            return verify_response(problem, text.partition(f"{parts.thinking_text}{THINK_CLOSE}")[2])
     return verify(problem, parts.answer_text if parts.answer_closed else None)
 
 
