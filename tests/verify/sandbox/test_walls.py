@@ -89,6 +89,7 @@ def test_nothing_is_left_for_the_next_program() -> None:
     except UserError as error:
         pytest.skip(str(error))
     with_daemon = """
+import os
 open("/tmp/poison", "w").write("x")
 if os.fork() == 0:
     os.setsid()
