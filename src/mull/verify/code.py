@@ -83,7 +83,9 @@ def find_program(data: Mapping[str, Any], text: str) -> Program | None:
         return Program(text, fenced=True)
     blocks = _blocks(text)
     if blocks is not None:
-        chosen = [block for label, block in blocks if label in PYTHON] or [block for label, block in blocks if not label]
+        chosen = [block for label, block in blocks if label in PYTHON] or [
+            block for label, block in blocks if not label
+        ]
         return Program(chosen[-1], fenced=True) if chosen and not chosen[-1].isspace() and chosen[-1] else None
     found = find_answer(text, ("answer_tag", "bare"))
     return Program(found.text, fenced=False) if found else None
@@ -159,7 +161,9 @@ def check_shared(data: Mapping[str, Any], where: str) -> None:
     for key, kind in (("partial", bool), ("raw", bool), ("prelude", str), ("entry_point", str), ("function", str)):
         value = data.get(key)
         if value is not None and not isinstance(value, kind):
-            raise UserError(f"{where}: {key!r} must be {'true or false' if kind is bool else 'text'}, not {value!r:.40}")
+            raise UserError(
+                f"{where}: {key!r} must be {'true or false' if kind is bool else 'text'}, not {value!r:.40}"
+            )
 
 
 def nothing(method: str, program: Program | None = None) -> Verdict:
@@ -200,7 +204,7 @@ _SAID = {
     How.MEMORY: "took too much memory",
     How.OUTPUT: "printed or returned too much, or what cannot be read",
     How.STARVED: "the machine did not let it run in time",
-    How.REFUSED: "the sandbox could not be made",
+    How.REFUSED: "could not be run",
 }
 
 

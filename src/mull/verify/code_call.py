@@ -13,7 +13,7 @@ function does to its arguments (`code-check` has these).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from mull.core.errors import UserError
@@ -43,7 +43,9 @@ def judge(data: Mapping[str, Any], text: str, tests: Sequence[CallTest], name: s
         return code.weigh(outcomes, len(tests), data, program, method, note)
 
 
-def _outcomes(wall: Wall, source: str, tests: Sequence[CallTest], data: Mapping[str, Any]) -> Iterator[code.Outcome]:
+def _outcomes(
+    wall: Wall, source: str, tests: Sequence[CallTest], data: Mapping[str, Any]
+) -> Generator[code.Outcome, None, None]:
     tolerance = code.tolerance_of(data)
     with wall.calls(source, code.limits_of(data)) as ask:
         for test in tests:
@@ -64,4 +66,6 @@ def check_gold(data: Mapping[str, Any], where: str) -> None:
     """
     code.check_shared(data, where)
     if not all(isinstance(test, CallTest) for test in read_tests(data, where)):
-        raise UserError(f"{where}: tests of input and output are for the verifier code-io; a call has args and expected")
+        raise UserError(
+            f"{where}: tests of input and output are for the verifier code-io; a call has args and expected"
+        )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -22,7 +22,9 @@ from mull.core.types import Verdict
 from mull.verify import code
 from mull.verify.code_call import judge as judge_calls
 from mull.verify.code_tests import CallTest, IoTest, read_tests
+from mull.verify.sandbox import channel
 from mull.verify.sandbox.base import How, Limits, Ran, Wall
+from mull.verify.sandbox.channel import Opener
 
 METHOD = "code-io"
 _DECIMAL = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
@@ -47,7 +49,9 @@ def check(data: Mapping[str, Any], text: str) -> Verdict:
         return code.weigh(outcomes, len(typed), data, program, method, note)
 
 
-def _outcomes(wall: Wall, source: str, tests: Sequence[IoTest], data: Mapping[str, Any]) -> Iterator[code.Outcome]:
+def _outcomes(
+    wall: Wall, source: str, tests: Sequence[IoTest], data: Mapping[str, Any]
+) -> Generator[code.Outcome, None, None]:
     limits, tolerance = code.limits_of(data), code.tolerance_of(data)
     runs = _runs(wall, source, [test.input for test in tests], limits)
     with contextlib.closing(runs):
@@ -55,11 +59,10 @@ def _outcomes(wall: Wall, source: str, tests: Sequence[IoTest], data: Mapping[st
             yield code.Outcome(ran.how, _difference(test, ran.out, tolerance) if ran.how is How.DONE else _why(ran))
 
 
-def _runs(wall: Wall, source: str, inputs: Sequence[str], limits: Limits) -> Iterator[Ran]:
+def _runs(wall: Wall, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
     """One after another, so that a wrong program is not run to the end."""
-    several = getattr(wall, "runs", None)
-    if several is not None:
-        yield from several(source, inputs, limits)
+    if isinstance(wall, Opener):
+        yield from channel.runs(wall, source, inputs, limits)
         return
     for text in inputs:
         yield from wall.run(source, [text], limits)

@@ -1,6 +1,6 @@
 """Tests of programs, in the shapes in which they are published.
 
-    our own        tests = [{"input": "1 2", "output": "3"}, …]   or   [{"function": "add", "args": [1, 2], "expected": 3}, …]
+    our own        tests = [{"input": "1 2", "output": "3"}, …], or [{"function": "f", "args": [1], "expected": 3}, …]
     CodeContests   public_tests, private_tests, generated_tests = {"input": […], "output": […]}, all of them together
     LiveCodeBench  public_test_cases, private_test_cases = JSON text, or JSON text packed by pickle, zlib and base64;
                    each {"input", "output", "testtype": "stdin" or "functional"}
@@ -61,7 +61,9 @@ def read_tests(data: Mapping[str, Any], where: str = "the problem") -> list[IoTe
         UserError: there are none, of two kinds, or of no known shape.
     """
     if not has_tests(data):
-        raise UserError(f"{where}: no tests; give 'tests', a list of objects with input and output, or args and expected")
+        raise UserError(
+            f"{where}: no tests; give 'tests', a list of objects with input and output, or args and expected"
+        )
     tests = [
         _read(item, data, f"{where}: {key} {number}")
         for key in KEYS
@@ -77,6 +79,17 @@ def read_tests(data: Mapping[str, Any], where: str = "the problem") -> list[IoTe
     if typed and not any(test.output.split() for test in typed):
         raise UserError(f"{where}: no test expects any output, so that an empty program would pass")
     return typed or called
+
+
+def plain_tests(row: Mapping[str, Any], where: str) -> tuple[list[Any], str]:
+    """The tests of a published row as one list of objects, unpacked once, and the function they call ("": none).
+
+    Raises:
+        UserError: as `read_tests`.
+    """
+    tests = read_tests(row, where)
+    items = [item for key in KEYS if row.get(key) is not None for item in _items(_decoded(row[key], where), where)]
+    return items, next((test.function for test in tests if isinstance(test, CallTest)), "")
 
 
 def _decoded(value: Any, where: str) -> Any:
@@ -145,7 +158,7 @@ def _read(item: Any, data: Mapping[str, Any], where: str) -> IoTest | CallTest:
 def _call(item: Mapping[str, Any], data: Mapping[str, Any], where: str) -> CallTest:
     function = item.get("function") or data.get("function") or data.get("entry_point") or _named(data)
     if not isinstance(function, str) or not all(part.isidentifier() for part in function.split(".")):
-        raise UserError(f"{where}: which function? Give 'function', as in \"solve\" or \"Solution.solve\"")
+        raise UserError(f'{where}: which function? Give \'function\', as in "solve" or "Solution.solve"')
     if function.count(".") > 1:
         raise UserError(f"{where}: {function!r}: a function, or a class and its method")
     args, kwargs = item.get("args", ()), item.get("kwargs", {})

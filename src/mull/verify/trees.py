@@ -1,8 +1,8 @@
 """Is this the value that was expected? Comparison of `wire`'s trees, without building the values.
 
-What a program returns is its own word, and hashing it could take hours (members of a set whose hashes collide), as could
-a decimal of a billion digits. So trees are compared as they came: members of sets and keys of dicts by a canonical
-text, numbers by worth, nothing by a method of the value. A tree out of bounds, or that is none, equals nothing.
+What a program returns is its own word, and hashing it could take hours (members of a set whose hashes collide), as
+could a decimal of a billion digits. So trees are compared as they came: members of sets and keys of dicts by a
+canonical text, numbers by worth, nothing by a method of the value. A tree out of bounds, or that is none, equals none.
 
 Equal is what Python calls equal (`True == 1 == 1.0`), except that
 - lists, tuples and iterators (a generator, `map`, `dict.keys()`) are one kind;

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mull.verify.sandbox import wire
 from mull.verify.sandbox.base import Ask, Call, How, Limits, Ran, Returned
@@ -24,6 +24,7 @@ class CannotStart(OSError):
     """This wall cannot be put up here; the message says what was refused."""
 
 
+@runtime_checkable
 class Opener(Protocol):
     """A wall whose sandboxes are channels."""
 
@@ -35,7 +36,7 @@ def run(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> lis
     return list(runs(wall, source, inputs, limits))
 
 
-def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Iterator[Ran]:
+def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
     """`run`, one result at a time: whoever has seen enough closes the iterator, and the rest is not run."""
     done = 0
     while done < len(inputs):
@@ -179,15 +180,16 @@ def _loading(answer: dict[str, Any] | How) -> Returned | None:
         return None
     if isinstance(answer, dict) and answer.get("loaded") is False:
         return Returned(How.RAISED, why=f"the program does not load: {_text(answer, 'why')}")
+    if isinstance(answer, dict) and _refused(answer):  # the first frame of all; see Channel.receive
+        return Returned(How.REFUSED, why=_refused(answer))
     found = returned(answer)
     return Returned(found.how, why=f"while the program was loaded: {found.why or found.how}")
 
 
 def returned(answer: dict[str, Any] | How) -> Returned:
+    """What a program's answer to a call says; it is the program's word, and no word of it makes a failure ours."""
     if isinstance(answer, How):
         return Returned(answer)
-    if _refused(answer):
-        return Returned(How.REFUSED, why=_refused(answer))
     if "died" in answer:
         how = _ENDS.get(_text(answer, "died"), How.DIED)
         return Returned(
