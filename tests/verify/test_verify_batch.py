@@ -57,7 +57,7 @@ def test_order_is_kept_and_reading_goes_on_while_judging() -> None:
         ([1], "an object"),
         ({"gold": "1", "prediction": "1"}, "no field 'id'"),
         ({"id": 1, "prediction": "1"}, "no field 'gold'"),
-        ({"id": 1, "gold": "1"}, "exactly one of prediction and response"),
+        ({"id": 1, "gold": "1"}, "exactly one of prediction, response and program"),
         ({"id": 1, "gold": "1", "prediction": "1", "response": "1"}, "exactly one"),
         ({"id": 1, "gold": "", "prediction": "1"}, "no answer"),
         ({"id": 1, "gold": "\\frac{1}{2", "prediction": "1"}, "cannot be read"),

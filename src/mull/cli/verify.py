@@ -20,7 +20,10 @@ def register(app: typer.Typer) -> None:
 def verify(
     file: Annotated[
         Path | None,
-        typer.Argument(help="rows with id, gold and prediction or response (JSON lines)", show_default=False),
+        typer.Argument(
+            help="rows with id, gold and prediction or response, or with id, program, tests and verifier (JSON lines)",
+            show_default=False,
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="file of verdicts, resumed if it is there; default: stdout", show_default=False)

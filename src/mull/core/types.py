@@ -64,7 +64,8 @@ class Verdict:
     """The outcome of one check, with its reason and the canonical form of the answer it read.
 
     `answer` is what votes are counted on: two completions that mean the same have the same one. It is None where
-    no answer was found. `ms` is the wall time of the check in milliseconds.
+    no answer was found. `ms` is the wall time of the check in milliseconds. `score` is the share of tests that the
+    answer passed, 1.0 when it is correct, where there are tests to count (programs); None elsewhere.
 
     Example: `Verdict(VerdictKind.WRONG, "makes 7, not 4", answer="3 5 + 8 *", method="countdown")`
     """
@@ -74,6 +75,7 @@ class Verdict:
     answer: str | None = None
     method: str = ""
     ms: float = 0.0
+    score: float | None = None
 
     @property
     def correct(self) -> bool:

@@ -28,6 +28,10 @@ class RewardConfig(Config):
     """What a completion earns."""
 
     accuracy: float = Field(default=1.0, gt=0, description="for a correct answer")
+    partial: Literal["none", "tests"] = "none"
+    """What a wrong program earns. "none": nothing. "tests": `accuracy` times the share of tests that it passed, which
+    also pays programs that only know the easy cases; set `partial` in the problems' data, or tests stop at the first
+    that fails."""
     format: Literal["gate", "additive", "free"] = "gate"
     """"gate": only well-formed completions can be correct. "additive": form earns `format_weight` by itself (R1-Zero).
     "free": no tags are needed; without an answer part the final answer is looked for after the thought."""
@@ -49,7 +53,7 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
         limit: the token limit it was sampled under, for the overlong penalty.
     """
     verdict = _verdict(problem, completion.text, parts, config)
-    earned = {"accuracy": config.accuracy * verdict.correct}
+    earned = {"accuracy": config.accuracy * _share(verdict, config)}
     if config.format == "additive":
         earned["format"] = config.format_weight * parts.well_formed
     if config.overlong_buffer:
@@ -58,6 +62,12 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
     left_out = use(verdict, config.inconclusive == "exclude") is Use.EXCLUDE
     excluded = f"{verdict.kind}: {verdict.reason}" if left_out else ""
     return Scored(completion, verdict, sum(earned.values()), earned, excluded)
+
+
+def _share(verdict: Verdict, config: RewardConfig) -> float:
+    if config.partial == "tests" and verdict.kind is VerdictKind.WRONG and verdict.score is not None:
+        return verdict.score
+    return float(verdict.correct)
 
 
 def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) -> Verdict:

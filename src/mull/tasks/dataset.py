@@ -25,7 +25,7 @@ from mull.verify.extract import last_box
 from mull.verify.registry import check_gold
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
-ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym"})
+ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym", "code-io", "code-call", "code-check"})
 """Verifiers whose data are in other fields; an answer among `fields.data` reaches them as it is."""
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -174,7 +174,7 @@ def _problem(row: Row, number: int, where: str, reading: Reading) -> Problem | N
         family=str(_optional(row, "family", where, reading, f"q-{digest}")),
         level=_level(_optional(row, "level", where, reading, 0), where),
     )
-    check_gold(problem, f"{where}, field {_names(fields.answer)}")
+    check_gold(problem, where if gold is None else f"{where}, field {_names(fields.answer)}")
     return problem
 
 

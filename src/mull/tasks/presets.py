@@ -2,8 +2,9 @@
 
 `gsm8k`: `question`, and an `answer` that ends in `#### 18`. `math`: `problem`, and an `answer` or a `solution` whose
 last box is the answer. `aime`: `problem` and a whole-number `answer`. `knights`: `quiz`, `names` and `solution_text`.
-`arc`: the examples and test inputs of an ARC task. `ifeval`: a prompt with IFEval's instructions. A preset changes how
-rows are read, nothing else; any key of it can be set in a recipe (`fields = {prompt = "question"}`).
+`arc`: the examples and test inputs of an ARC task. `ifeval`: a prompt with IFEval's instructions. `humaneval`, `mbpp`,
+`livecodebench`, `codecontests`: programming problems with their tests (`programs`). A preset changes how rows are read,
+nothing else; any key of it can be set in a recipe (`fields = {prompt = "question"}`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pydantic import Field, field_validator
 
 from mull.core.config import Config
+from mull.tasks.programs import codecontests, humaneval, livecodebench, mbpp
 from mull.tasks.shapes import Shape, arc, ifeval
 
 _THINK = "\n\nShow your work in <think> </think> tags. And "
@@ -27,6 +29,11 @@ ARC = (
     "</answer> tags."
 )
 RESPONSE = f"{_THINK}put your whole response, and nothing else, in <answer> </answer> tags."
+PROGRAM = (
+    f"{_THINK}return the whole program, with its imports, in a fenced block (```python … ```) in <answer> </answer> "
+    "tags."
+)
+FUNCTION = "Complete this function; keep its name.\n\n```python\n{prompt}\n```" + PROGRAM
 TAGS = f"{_THINK}return the final answer in <answer> </answer> tags."
 
 
@@ -119,6 +126,48 @@ PRESETS: dict[str, Preset] = {
             "constraints",
             "instructions",
             ifeval,
+        ),
+        Preset(
+            "humaneval",
+            Fields(prompt=("prompt",), id=("id",), data=("tests", "entry_point", "prelude"), template=FUNCTION),
+            "code-check",
+            "code",
+            humaneval,
+        ),
+        Preset(
+            "mbpp",
+            Fields(
+                prompt=("prompt",), id=("id",), data=("tests", "entry_point", "prelude"), template="{prompt}" + PROGRAM
+            ),
+            "code-check",
+            "code",
+            mbpp,
+        ),
+        Preset(
+            "livecodebench",
+            Fields(
+                prompt=("prompt",),
+                id=("id",),
+                level=("level",),
+                data=("tests", "function", "prelude"),
+                template="{prompt}" + PROGRAM,
+            ),
+            "code-io",
+            "code",
+            livecodebench,
+        ),
+        Preset(
+            "codecontests",
+            Fields(
+                prompt=("prompt",),
+                id=("id",),
+                level=("level",),
+                data=("tests", "seconds", "memory_mb"),
+                template="{prompt}" + PROGRAM,
+            ),
+            "code-io",
+            "code",
+            codecontests,
         ),
     )
 }

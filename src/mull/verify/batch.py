@@ -3,8 +3,9 @@
     caller ─ judge_all ─> window of WINDOW chunks in flight ─> threads ─> verify ─> (rarely) pool's workers
            <─ (row, verdict) in the order of the rows, whoever was ready first
 
-A row is a final answer (`prediction`) or a whole response, with the reference answer (`gold`) it is held against. What
-most rows need is done in tens of microseconds in the calling thread's turn; only what waits for a worker waits. Left
+A row is a final answer (`prediction`), a whole `response`, or a `program`, with the reference answer (`gold`) or the
+`tests` it is held against. What most rows need is done in tens of microseconds in the calling thread's turn; only what
+waits for a worker or a sandbox waits. Left
 out on purpose: processes for the fast part, which would cost more to feed than it costs to do.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Message, Problem, Verdict
+from mull.verify.code_tests import has_tests
 from mull.verify.extract import CONVENTIONS, DEFAULT, Thought
 from mull.verify.registry import check_gold, verify, verify_response
 
@@ -27,7 +29,9 @@ CHUNK = 16
 """Rows that one thread takes at a time."""
 WINDOW = 8
 """Chunks in flight for each thread: what a slow row can make wait."""
-_KEYS = ("id", "gold", "prediction", "response", "verifier", "question")
+TEXTS = ("prediction", "response", "program")
+CODE = ("code-io", "code-call", "code-check")
+_KEYS = frozenset(("id", "gold", *TEXTS, "verifier", "question"))
 
 
 @dataclass(frozen=True)
@@ -53,22 +57,26 @@ class Row:
 def read_row(value: Any, where: str, reading: Reading) -> Row:
     """A JSON object as a row; `where` names it in messages.
 
-    `gold` is the reference answer, or an object with all the data that the row's verifier needs.
+    `gold` is the reference answer, or an object with all the data that the row's verifier needs. Where the row holds
+    tests itself, all its other fields are these data. A `program` is taken as it is: no fenced block is looked for.
 
     Raises:
         UserError: a field is missing or of the wrong kind, or the reference answer cannot be read.
     """
     if not isinstance(value, Mapping):
         raise UserError(f"{where}: an object with fields is needed, not {type(value).__name__}")
-    for key in ("id", "gold"):
+    tested = "gold" not in value and has_tests(value)
+    for key in ("id",) if tested else ("id", "gold"):
         if key not in value:
-            raise UserError(f"{where}: no field {key!r}; a row has id, gold and prediction or response")
+            raise UserError(
+                f"{where}: no field {key!r}; a row has id, gold and prediction or response, or id, tests and program"
+            )
     if not isinstance(value["id"], str | int) or isinstance(value["id"], bool):
         raise UserError(f"{where}: the id must be text or an integer, not {value['id']!r:.60}")
-    given = [key for key in ("prediction", "response") if key in value]
+    given = [key for key in TEXTS if key in value]
     if len(given) != 1:
         raise UserError(
-            f"{where}: exactly one of prediction and response is needed, not {' and '.join(given) or 'none'}"
+            f"{where}: exactly one of prediction, response and program is needed, not {' and '.join(given) or 'none'}"
         )
     text = value[given[0]]
     if isinstance(text, int | float) and not isinstance(text, bool):
@@ -79,8 +87,13 @@ def read_row(value: Any, where: str, reading: Reading) -> Row:
     verifier = value.get("verifier") or reading.verifier
     if not isinstance(question, str) or not isinstance(verifier, str):
         raise UserError(f"{where}: question and verifier must be text")
-    gold = value["gold"]
+    raw = given[0] == "program"
+    if (tested or raw) and verifier not in CODE:
+        raise UserError(f"{where}: a row of {'tests' if tested else 'a program'} names its verifier: {', '.join(CODE)}")
+    gold = {key: field for key, field in value.items() if key not in _KEYS} if tested else value["gold"]
     data = dict(gold) if isinstance(gold, Mapping) else {"answer": gold}
+    if raw:
+        data["raw"] = True
     messages = (Message("user", question),) if question else ()
     problem = Problem(str(value["id"]), messages, verifier, data)
     check_gold(problem, where)
@@ -153,4 +166,5 @@ def as_json(row: Row, verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "method": verdict.method,
         "ms": round(verdict.ms, 3),
+        **({} if verdict.score is None else {"score": verdict.score}),
     }

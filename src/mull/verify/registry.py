@@ -2,8 +2,9 @@
 
 The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none, or
 a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math",
-"choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym". A bug in one of them
-is the verdict `error` on one answer, never the end of a run.
+"choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym"; and for programs,
+which run behind the walls of `sandbox`, "code-io", "code-call", "code-check". A bug in one of them is the verdict
+`error` on one answer, never the end of a run; that no sandbox can be put up here ends it at once.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from typing import Any
 
 from mull.core.errors import UserError, nearest
 from mull.core.types import Problem, Verdict, VerdictKind
-from mull.verify import constraints, countdown, grid, gym, knights, regex, words
+from mull.verify import code_call, code_check, code_io, constraints, countdown, grid, gym, knights, regex, words
 from mull.verify import json as values
 from mull.verify import math as formulas
+from mull.verify.code import NoWall
 from mull.verify.extract import DEFAULT, Thought, after_thought, final_answer, find_answer
 from mull.verify.latex import plain
 from mull.verify.limits import MAX_TEXT
@@ -63,6 +65,9 @@ VERIFIERS: dict[str, Verifier] = {
         Verifier("regex", regex.check, regex.check_gold),
         Verifier("constraints", constraints.check, constraints.check_gold),
         Verifier("reasoning_gym", gym.check, gym.check_gold),
+        Verifier("code-io", code_io.check, code_io.check_gold),
+        Verifier("code-call", code_call.check, code_call.check_gold),
+        Verifier("code-check", code_check.check, code_check.check_gold),
     )
 }
 
@@ -71,7 +76,7 @@ def verify(problem: Problem, answer_text: str | None) -> Verdict:
     """Is `answer_text` right? Never raises on text; `Verdict.ms` is the time it took.
 
     Raises:
-        UserError: the problem names a verifier that does not exist.
+        UserError: the problem names a verifier that does not exist, or no sandbox can be put up for a program.
     """
     started = time.perf_counter()
     verifier = known(problem.verifier, problem.id)
@@ -111,6 +116,8 @@ def _verdict(verifier: Verifier, problem: Problem, answer_text: str | None) -> V
     try:
         verdict = verifier.check(problem.data, answer_text)
         restates = verdict.correct and bool(problem.messages) and _restates(problem, answer_text)
+    except NoWall:
+        raise
     except Exception as error:
         # the border to text that nobody has seen: a bug in a verifier must not end a run of hours
         return Verdict(VerdictKind.ERROR, f"{type(error).__name__}: {error}"[:200], None, verifier.name)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from mull.verify.sandbox import wire
 from mull.verify.sandbox.base import Ask, Call, How, Limits, Ran, Returned
@@ -24,6 +24,7 @@ class CannotStart(OSError):
     """This wall cannot be put up here; the message says what was refused."""
 
 
+@runtime_checkable
 class Opener(Protocol):
     """A wall whose sandboxes are channels."""
 
@@ -32,27 +33,33 @@ class Opener(Protocol):
 
 def run(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
     """See `base.Wall.run`."""
-    results: list[Ran] = []
-    while len(results) < len(inputs):
+    return list(runs(wall, source, inputs, limits))
+
+
+def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
+    """`run`, one result at a time: whoever has seen enough closes the iterator, and the rest is not run."""
+    done = 0
+    while done < len(inputs):
         with wall.opened({"mode": "stdin", "source": source}, limits) as channel:
-            for text in inputs[len(results) :]:
+            for text in inputs[done:]:
                 channel.send({"stdin": text})
                 answer = channel.receive()
-                results.append(_ran(answer))
+                done += 1
+                yield _ran(answer)
                 if isinstance(answer, How):  # that sandbox is gone; the next input gets another
                     break
-    return results
 
 
 @contextlib.contextmanager
 def calls(wall: Opener, source: str, limits: Limits) -> Iterator[Ask]:
     """See `base.Wall.calls`."""
+    job = {"mode": "calls", "source": source, "module": "program"}  # what runs only in a script does not run here
     with contextlib.ExitStack() as stack:
         loaded: list[Channel] = []
 
         def ask(call: Call) -> Returned:
             if not loaded:
-                channel = stack.enter_context(wall.opened({"mode": "calls", "source": source}, limits))
+                channel = stack.enter_context(wall.opened(job, limits))
                 failed = _loading(channel.receive())
                 if failed:
                     stack.close()
@@ -74,7 +81,7 @@ class Channel:
 
     def __init__(self, frames: socket.socket, limits: Limits, finish: Callable[[], dict[str, float]]) -> None:
         self.frames, self.limits, self._finish = frames, limits, finish
-        self._over = False
+        self._over = self._up = False
 
     def send(self, message: Any) -> None:
         """A frame; where the sandbox is gone, the next `receive` says so."""
@@ -83,7 +90,20 @@ class Channel:
             wire.send(self.frames, message)
 
     def receive(self) -> dict[str, Any] | How:
-        """The program's next frame, or how the sandbox ended without one."""
+        """The program's next frame, or how the sandbox ended without one.
+
+        Only what comes before the keeper's first word can be a refusal of ours; a program could write one, too, and be
+        left out of training where it has no right answer.
+        """
+        if not self._up:
+            first = self._next()
+            if isinstance(first, How) or first.get("up") is not True:
+                return first
+            self._up = True
+        answer = self._next()
+        return How.OUTPUT if isinstance(answer, dict) and "refused" in answer else answer
+
+    def _next(self) -> dict[str, Any] | How:
         deadline = time.monotonic() + self.limits.clock
         self.frames.settimeout(self.limits.clock)
         try:
@@ -160,15 +180,16 @@ def _loading(answer: dict[str, Any] | How) -> Returned | None:
         return None
     if isinstance(answer, dict) and answer.get("loaded") is False:
         return Returned(How.RAISED, why=f"the program does not load: {_text(answer, 'why')}")
+    if isinstance(answer, dict) and _refused(answer):  # the first frame of all; see Channel.receive
+        return Returned(How.REFUSED, why=_refused(answer))
     found = returned(answer)
     return Returned(found.how, why=f"while the program was loaded: {found.why or found.how}")
 
 
 def returned(answer: dict[str, Any] | How) -> Returned:
+    """What a program's answer to a call says; it is the program's word, and no word of it makes a failure ours."""
     if isinstance(answer, How):
         return Returned(answer)
-    if _refused(answer):
-        return Returned(How.REFUSED, why=_refused(answer))
     if "died" in answer:
         how = _ENDS.get(_text(answer, "died"), How.DIED)
         return Returned(

@@ -38,6 +38,7 @@ Confine = Callable[[], None]
 
 def serve(host: socket.socket, confine: Confine, sweep: Callable[[], None]) -> None:
     """Run one job until the host closes its end; `sweep` ends whatever processes a child has left behind."""
+    wire.send(host, {"up": True})  # from here on a program may be speaking, and "refused" is no word of ours any more
     job = wire.receive(host, MAX_JOB)
     if job is None:
         return
@@ -230,19 +231,28 @@ def _found(names: dict[str, Any], path: str) -> Any:
 
 
 def _run_test(host: socket.socket, job: dict[str, Any]) -> None:
-    """Run the problem's own tests; the names in `candidate` are functions that live in the other sandbox."""
+    """Run the problem's own tests; the names in `candidate` are functions that live in the other sandbox.
+
+    A name that the prelude defines stays the prelude's, but `entry` is always the candidate's.
+    """
+    number = 0
 
     def proxy(name: str) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             sent = {key: wire.to_tree(value) for key, value in kwargs.items()}
-            wire.send(host, {"call": name, "args": [wire.to_tree(arg) for arg in args], "kwargs": sent})
+            order = {"call": name, "args": [wire.to_tree(arg) for arg in args], "kwargs": sent, "test": number}
+            wire.send(host, order)
             return _answered(wire.receive(host, MAX_JOB), args)
 
         call.__name__ = name
         return call
 
-    names = load(job["prelude"], "__main__")
-    names.update({name: proxy(name) for name in job["candidate"]})
+    try:
+        names = load(job["prelude"], "__main__")
+    except BaseException as error:
+        wire.send(host, {"results": None, "why": said(error)})
+        os._exit(0)
+    names.update({name: proxy(name) for name in job["candidate"] if name == job["entry"] or name not in names})
     results = []
     for number, test in enumerate(job["tests"]):
         try:
@@ -258,9 +268,15 @@ class CandidateError(Exception):
     """What the candidate raised, where it is no built-in exception."""
 
 
+class CandidateEnded(BaseException):
+    """There is no answer: it ran out of something, or gave what cannot cross. No `except Exception` holds it."""
+
+
 def _answered(answer: dict[str, Any] | None, args: tuple[Any, ...]) -> Any:
     if answer is None:
         os._exit(0)
+    if "ended" in answer:
+        raise CandidateEnded(answer["ended"])
     if "raised" in answer:
         kind = getattr(builtins, answer["raised"], None)
         ordinary = isinstance(kind, type) and issubclass(kind, Exception)

@@ -72,9 +72,15 @@ class ForkServer:
         ours.settimeout(START_SECONDS)
         home = str(Path(__file__).parents[3])
         with theirs:
-            command = f"import sys; sys.path.append({home!r}); from mull.verify.sandbox.zygote import main"
+            # the packages above it stay empty: no sandbox has the rest of this library in it, nor waits for it
+            command = (
+                "import sys, types\n"
+                "for name, path in (('mull', 'mull'), ('mull.verify', 'mull/verify')):\n"
+                f"    module = sys.modules[name] = types.ModuleType(name); module.__path__ = [{home!r} + '/' + path]\n"
+                "from mull.verify.sandbox.zygote import main"
+            )
             self._process = subprocess.Popen(
-                [sys.executable, "-S", "-P", "-B", "-c", f"{command}; main({theirs.fileno()})"],
+                [sys.executable, "-S", "-P", "-B", "-c", f"{command}\nmain({theirs.fileno()})"],
                 # a fixed seed: the order of a set is the same in every sandbox
                 env={"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
                 stdin=subprocess.DEVNULL,
