@@ -119,11 +119,15 @@ class Channel:
         return answer if isinstance(answer, dict) else How.OUTPUT
 
     def _late(self) -> How:
-        """The clock ran out: was the program idle, or did it get no processor? Asked before it is ended."""
+        """The clock ran out: was the program idle, or did it get no processor? Asked before it is ended.
+
+        One that computes and has not had its CPU seconds by then has waited most of the time; a program that wants to
+        be taken for it (what we fail at is left out of training) would have to compute, and be ended for that.
+        """
         found = self.end()
         if found.get("cpu", 0.0) >= self.limits.seconds:
             return How.CPU
-        return How.STARVED if found.get("waited", 0.0) > 0.25 * self.limits.clock else How.IDLE
+        return How.STARVED if found.get("waited", 0.0) > 0.5 * self.limits.clock else How.IDLE
 
     def end(self) -> dict[str, float]:
         """End the sandbox; the CPU seconds of all that ran in it, and the seconds it waited for a processor."""

@@ -179,7 +179,8 @@ def children(proc: int, pid: int) -> list[int]:
 
 
 def family_times(proc: int, pid: int) -> dict[str, float]:
-    """`cpu` seconds, and seconds `waited` for a processor, of a process and all below it that are alive."""
+    """`cpu` seconds of a process and all below it that are alive, and the seconds that one of them `waited` at most for
+    a processor. Not their sum: many that compete with each other would look like one that the machine neglects."""
     found = {"cpu": 0.0, "waited": 0.0}
     family = [pid]
     for member in family:
@@ -187,7 +188,7 @@ def family_times(proc: int, pid: int) -> dict[str, float]:
         with contextlib.suppress(OSError, ValueError):
             cpu, waited, _ = _read(proc, f"{member}/schedstat").split()
             found["cpu"] += int(cpu) / 1e9
-            found["waited"] += int(waited) / 1e9
+            found["waited"] = max(found["waited"], int(waited) / 1e9)
     return found
 
 
