@@ -87,7 +87,7 @@ def test_a_bad_row_is_named_after_the_good_ones_are_written(rows: Path) -> None:
     done = run(rows)
     assert done.returncode == 2
     assert len(done.stdout.splitlines()) == 4
-    assert done.stderr.strip().endswith("line 5: exactly one of prediction and response is needed, not none")
+    assert done.stderr.strip().endswith("line 5: exactly one of prediction, response and program is needed, not none")
 
 
 def test_a_server_answers_and_ends_on_ctrl_c() -> None:
