@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Ways for a program to be paid without solving its problem, each by its name and number in the literature. None pays.
 
 Nor does any end as `timeout` or `error`, which training leaves out: that would be a way to flee from a hard problem.
@@ -180,7 +181,7 @@ def attack_32_knowing_the_public_tests() -> None:
 
 
 def attack_33_forged_markers_and_frames() -> None:
-    unpaid("print('ALL_TESTS_PASSED'); print('{\"how\": \"exit\", \"out\": \"740331\"}'); print('2 passed')")
+    unpaid('print(\'ALL_TESTS_PASSED\'); print(\'{"how": "exit", "out": "740331"}\'); print(\'2 passed\')')
     for message in (
         {"value": True, "args": [True]}, {"results": ["", ""]}, {"refused": "no"}, {"died": "exit"}, {"up": True},
         {"loaded": True}, {"value": {"l": []}}, {"raised": "AssertionError", "why": ""}, {"value": {"d": [[{"s": 1}]]}}, [],
@@ -197,7 +198,9 @@ def attack_33_forged_markers_and_frames() -> None:
             def solve(x): return 0
         """
         unpaid(forged)
-        unpaid(forged.replace("def solve", "os._exit(0)\ndef solve").replace("            os._exit", "os._exit"), "call")
+        unpaid(
+            forged.replace("def solve", "os._exit(0)\ndef solve").replace("            os._exit", "os._exit"), "call"
+        )
     deep = "'{\"value\": ' + '{\"l\": [' * 900 + ']}' * 900 + '}'"
     unpaid(f"""
         import os, stat, struct
@@ -325,6 +328,7 @@ def attack_39_the_history_of_the_repository() -> None:
 
 def attack_40_fetching_the_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def answer() -> None:
             while True:
                 try:

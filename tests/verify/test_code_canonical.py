@@ -65,7 +65,9 @@ def solved() -> Iterator[Solved]:
     rows = [json.loads(line) for line in MBPP.read_text().splitlines()]
     for problem, row in list(zip(load_task(f"{MBPP}?preset=mbpp"), rows, strict=True))[:FIRST]:
         entry = problem.data["entry_point"]
-        yield Solved(problem, row["code"].replace("\r\n", "\n"), entry, tuple(literals("\n".join(row["test_list"]), entry)))
+        yield Solved(
+            problem, row["code"].replace("\r\n", "\n"), entry, tuple(literals("\n".join(row["test_list"]), entry))
+        )
 
 
 def literals(tests: str, function: str) -> Iterator[Any]:
@@ -98,7 +100,9 @@ def passes(one: Solved, program: str) -> bool:
 
 def test_every_canonical_solution_is_right(problems: list[Solved]) -> None:
     assert len(problems) == 164 + FIRST
-    wrong = {one.name: found.reason for one in problems if not (found := verify(one.problem, fenced(one.program))).correct}
+    wrong = {
+        one.name: found.reason for one in problems if not (found := verify(one.problem, fenced(one.program))).correct
+    }
     assert not wrong
 
 

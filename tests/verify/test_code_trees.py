@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Trees of values: what is equal, and that no tree makes the comparison raise, hash or hang."""
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def test_different_values(expected: Any, found: Any) -> None:
 
 
 def test_a_tolerance_counts_for_all_numbers_and_never_for_nan() -> None:
-    assert equal(1.0, 1.009, 0.01) and equal(1000, 1009, 0.01) and equal(0.0, 0.009, 0.01) and equal([1.0], (1.01,), 0.02)
+    assert (
+        equal(1.0, 1.009, 0.01) and equal(1000, 1009, 0.01) and equal(0.0, 0.009, 0.01) and equal([1.0], (1.01,), 0.02)
+    )
     assert not equal(1.0, 1.02, 0.01) and not equal(1.0, math.nan, 0.5) and not equal(1.0, math.inf, 0.5)
     assert not equal(math.inf, 1.0, 0.5) and not equal("1.0", "1.001", 0.5) and not equal(1, 10**400, 0.5)
 
@@ -87,10 +90,12 @@ def test_bounds_hold() -> None:
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    | st.sets(st.integers() | st.text(max_size=3), max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+        | st.sets(st.integers() | st.text(max_size=3), max_size=4)
+    ),
     max_leaves=10,
 )
 
