@@ -81,6 +81,18 @@ def test_only_failed_checks_are_left_out(kind: VerdictKind, monkeypatch: pytest.
     assert scored(RIGHT).reward == (kind is VerdictKind.CORRECT)
 
 
+def test_a_wrong_program_earns_the_share_of_its_tests_only_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "verify", lambda problem, text: Verdict(VerdictKind.WRONG, score=0.75))
+    assert scored(RIGHT).reward == 0
+    assert scored(RIGHT, partial="tests", accuracy=2.0).parts == {"accuracy": 1.5}
+    assert scored("no form", partial="tests").reward == 0
+    for kind in (VerdictKind.WRONG, VerdictKind.NO_ANSWER, VerdictKind.TIMEOUT, VerdictKind.CORRECT):
+        share = None if kind is VerdictKind.WRONG else 0.5  # a share of anything else counts for nothing
+        verdict = Verdict(kind, score=share)
+        monkeypatch.setattr(module, "verify", lambda problem, text, found=verdict: found)
+        assert scored(RIGHT, partial="tests").reward == (kind is VerdictKind.CORRECT)
+
+
 def test_a_reward_that_cannot_pay_is_refused() -> None:
     with pytest.raises(UserError, match=r"reward\.accuracy: .*greater than 0"):
         parse_config(RewardConfig, {"accuracy": 0}, "reward")

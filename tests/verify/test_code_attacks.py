@@ -43,7 +43,8 @@ CHECK = {
     "entry_point": "solve",
 }
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
-    "io": ("code-io", IO), "call": ("code-call", CALL), "asserts": ("code-check", ASSERTS), "check": ("code-check", CHECK),
+    "io": ("code-io", IO), "call": ("code-call", CALL), "asserts": ("code-check", ASSERTS),
+    "check": ("code-check", CHECK),
 }  # fmt: skip
 LOOK = """
 import builtins, os
@@ -184,7 +185,8 @@ def attack_33_forged_markers_and_frames() -> None:
     unpaid('print(\'ALL_TESTS_PASSED\'); print(\'{"how": "exit", "out": "740331"}\'); print(\'2 passed\')')
     for message in (
         {"value": True, "args": [True]}, {"results": ["", ""]}, {"refused": "no"}, {"died": "exit"}, {"up": True},
-        {"loaded": True}, {"value": {"l": []}}, {"raised": "AssertionError", "why": ""}, {"value": {"d": [[{"s": 1}]]}}, [],
+        {"loaded": True}, {"value": {"l": []}}, {"raised": "AssertionError", "why": ""},
+        {"value": {"d": [[{"s": 1}]]}}, [],
     ):  # fmt: skip
         forged = f"""
             import json, os, socket, stat, struct, sys
@@ -426,7 +428,8 @@ def attack_45_tests_that_cannot_be_decoded() -> None:
     right = RIGHT + MAIN
     for tests in (
         [], {}, "", None, "[]", "{}", "not json", "eJwDAAAAAAE=", "e30=", [{}], [[]], {"input": [], "output": []},
-        {"input": ["1"], "output": []}, [{"input": "3"}], [{"input": "", "output": ""}], '[{"input": "3"', 7, "[" * 99_999,
+        {"input": ["1"], "output": []}, [{"input": "3"}], [{"input": "", "output": ""}], '[{"input": "3"', 7,
+        "[" * 99_999,
     ):  # fmt: skip
         for verifier in ("code-io", "code-call"):
             problem = Problem("row 7", (), verifier, {"tests": tests, "function": "solve"})

@@ -25,10 +25,12 @@ def equal(expected: Any, found: Any, tolerance: float | None = None) -> bool:
 @pytest.mark.parametrize(
     ("expected", "found"),
     [
-        (1, True), (1, 1.0), (2**60, 2**60), (-(2**60), -(2**60)), (0.3, 0.1 + 0.2), (math.nan, math.nan), (0.5, Fraction(1, 2)),
+        (1, True), (1, 1.0), (2**60, 2**60), (-(2**60), -(2**60)), (0.3, 0.1 + 0.2), (math.nan, math.nan),
+        (0.5, Fraction(1, 2)),
         (math.inf, math.inf), (1.5, Decimal("1.50")), ("a", "a"), (None, None), (b"a", b"a"), (2 + 1j, 2 + 1j),
         ([1, [2]], (1, (2,))), ([1, 2], iter([1, 2])), ([1, 2], (n for n in (1, 2))), ((1, 2), [1, 2]), ([0], [False]),
-        (["a"], {"a": 1}.keys()), ({"1": [2]}, {1: (2,)}), ({"true": 1}, {True: 1}), ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        (["a"], {"a": 1}.keys()), ({"1": [2]}, {1: (2,)}), ({"true": 1}, {True: 1}), ({"a": 1, "b": 2},
+        {"b": 2, "a": 1}),
         ({1, 2}, {2.0, 1}), ({(1, "a")}, frozenset({(1.0, "a")})), (deque([1]), deque([1])), (range(3), range(3)),
         ({"k": {1, 2}}, {"k": {1, 2}}), (Fraction(1, 3), Fraction(1, 3)), (Decimal("Infinity"), Decimal("Infinity")),
     ],
@@ -40,7 +42,8 @@ def test_equal_values(expected: Any, found: Any) -> None:
 @pytest.mark.parametrize(
     ("expected", "found"),
     [
-        (1, 2), (1, "1"), (0, None), ("", None), (0, []), (1, 1 + 1e-12), (10**18 + 1, 1e18), (0.3, 0.3001), (0.0, 1e-12),
+        (1, 2), (1, "1"), (0, None), ("", None), (0, []), (1, 1 + 1e-12), (10**18 + 1, 1e18), (0.3, 0.3001),
+        (0.0, 1e-12),
         (1.0, math.nan), (1.0, math.inf), (math.nan, 1.0), (math.inf, -math.inf), (math.inf, 1e308), ([1], [1, 1]),
         ([1, 2], {1, 2}), ([1, 2], deque([1, 2])), ([0, 1], range(2)), ({"1": 2}, {1: 2, "1": 2}), ({"a": 1}, {"b": 1}),
         ({"a": 1}, {"a": 2}), ({"1.0": 1}, {1: 1}), ({"a": 1}, [["a", 1]]), ({1}, {1, 2}), ({(1, "a")}, {(1, "b")}),
@@ -60,9 +63,11 @@ def test_a_tolerance_counts_for_all_numbers_and_never_for_nan() -> None:
 
 
 HOSTILE = [
-    [], {}, {"l": 5}, {"d": 5}, {"d": [[1]]}, {"d": [1]}, {"s": {"l": []}}, {"i": 5}, {"i": "zz"}, {"f": []}, {"f": "x"},
+    [], {}, {"l": 5}, {"d": 5}, {"d": [[1]]}, {"d": [1]}, {"s": {"l": []}}, {"i": 5}, {"i": "zz"}, {"f": []},
+    {"f": "x"},
     {"x": []}, {"x": "Fraction"}, {"x": "Fraction", "v": "1/0"}, {"x": "Fraction", "v": "1/00"}, {"x": {}, "v": "1"},
-    {"x": "Decimal", "v": "1E+999999999"}, {"x": "Decimal", "v": 1}, {"c": 1}, {"c": [1]}, {"r": None}, {"b": 7}, {"?": 1},
+    {"x": "Decimal", "v": "1E+999999999"}, {"x": "Decimal", "v": 1}, {"c": 1}, {"c": [1]}, {"r": None}, {"b": 7},
+    {"?": 1},
     {"l": [{"l": [{}]}]}, {"s": [{"s": [[]]}]}, {"s": [{"b": 7}]}, {"l": None}, {"t": "ab"}, {"n": {"a": 1}},
 ]  # fmt: skip
 

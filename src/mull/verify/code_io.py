@@ -69,7 +69,8 @@ def _runs(wall: Wall, source: str, inputs: Sequence[str], limits: Limits) -> Gen
 
 
 def _why(ran: Ran) -> str:
-    return ran.why.strip().rpartition("\n")[2] if ran.how in (How.RAISED, How.REFUSED) else ""
+    said = ran.why.strip().rpartition("\n")[2]
+    return said if ran.how in (How.RAISED, How.REFUSED) and said != "error" else ""
 
 
 def _difference(test: IoTest, out: str, tolerance: float | None) -> str:
@@ -79,7 +80,7 @@ def _difference(test: IoTest, out: str, tolerance: float | None) -> str:
         if not _same_line(line, other, tolerance):
             return f"line {number} is {line[:60]!r}, not {other[:60]!r}"
     if len(found) != len(wanted):
-        return f"{len(found)} lines of output, not {len(wanted)}"
+        return f"lines of output: {len(found)}, not {len(wanted)}"
     return ""
 
 
