@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Ways for a program to be paid without solving its problem, each by its name and number in the literature. None pays.
 
 Nor does any end as `timeout` or `error`, which training leaves out: that would be a way to flee from a hard problem.

@@ -213,8 +213,8 @@ def test_mutants_of_all_are_wrong(problems: list[Solved]) -> None:
 
 
 TRUSTED = "HumanEval/HumanEval/50"
-"""Its first two integers are those of a helper that stands in the prompt; the tests use the prompt's, unchanged, where a
-plain interpreter would use the program's."""
+"""Its first two integers are those of a helper that stands in the prompt; the tests use the prompt's, unchanged, where
+a plain interpreter would use the program's."""
 
 
 def plainly(one: Solved, program: str) -> bool:

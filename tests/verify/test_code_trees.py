@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Trees of values: what is equal, and that no tree makes the comparison raise, hash or hang."""
 
 from __future__ import annotations
