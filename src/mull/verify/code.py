@@ -192,7 +192,9 @@ def weigh(
         if data.get("partial") is not True or outcome.how in (How.CPU, How.IDLE):
             break  # one endless loop is paid for, not one a test
     if passed == total and not failed:
-        return Verdict(VerdictKind.CORRECT, line(f"{total} test{'s' * (total > 1)} passed{note}"), program.name, method, score=1.0)
+        return Verdict(
+            VerdictKind.CORRECT, line(f"{total} test{'s' * (total > 1)} passed{note}"), program.name, method, score=1.0
+        )
     reason = line(failed or f"only {passed} of {total} tests were run")
     return Verdict(VerdictKind.WRONG, reason, program.name, method, score=min(passed, total - 1) / total)
 
