@@ -16,17 +16,8 @@ from mull.core.errors import UserError
 from mull.core.types import Problem
 from mull.tasks.registry import load_task
 from mull.verify.registry import verify
-from mull.verify.sandbox import walls
 
-
-def standing() -> bool:
-    try:
-        return bool(walls.current().name)
-    except UserError:
-        return False
-
-
-needs_wall = pytest.mark.skipif(not standing(), reason="no sandbox can be put up on this machine")
+needs_wall = pytest.mark.usefixtures("sandbox")
 HUMANEVAL = {
     "task_id": "HumanEval/0",
     "prompt": "import math\n\n\ndef up(x: float) -> int:\n    '''Round up.'''\n",

@@ -22,11 +22,9 @@ from typing import Any
 
 import pytest
 
-from mull.core.errors import UserError
 from mull.core.types import Problem, VerdictKind
 from mull.tasks.registry import load_task
 from mull.verify import verify
-from mull.verify.sandbox import walls
 
 DATA = Path(os.environ.get("MULL_SHARED", Path(__file__).parents[2] / ".." / "shared")) / "data"
 HUMANEVAL, MBPP = DATA / "humaneval" / "HumanEval.jsonl.gz", DATA / "mbpp" / "mbpp.jsonl"
@@ -36,17 +34,10 @@ CONSTANTS = 3
 """Integers of a program that are changed, one at a time."""
 
 
-def standing() -> bool:
-    try:
-        return bool(walls.current().name)
-    except UserError:
-        return False
-
-
 pytestmark = [
     pytest.mark.filterwarnings("ignore:invalid escape sequence"),  # in MBPP's own solutions
     pytest.mark.skipif(not (HUMANEVAL.exists() and MBPP.exists()), reason="shared/data is not here (set MULL_SHARED)"),
-    pytest.mark.skipif(not standing(), reason="no sandbox can be put up on this machine"),
+    pytest.mark.usefixtures("sandbox"),
 ]
 
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mull.cli.sandbox import AllowUnsandboxed, Sandbox, choose
+
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
@@ -22,6 +24,8 @@ def run(
     from_: Annotated[str | None, typer.Option("--from", help="do this stage and all later ones again")] = None,
     until: Annotated[str | None, typer.Option(help="last stage to run")] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
+    sandbox: Sandbox = "auto",
+    allow_unsandboxed: AllowUnsandboxed = False,
     json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout")] = False,
 ) -> None:
     """Run a recipe. Finished stages are not run again; an interrupted run goes on where it was."""
@@ -35,6 +39,7 @@ def run(
     from mull.recipe.progress import for_stderr
     from mull.recipe.schema import read_recipe
 
+    choose(sandbox, allow_unsandboxed)
     parsed = read_recipe(recipe, set_ or ())
     directory = out or Path("runs") / parsed.name
     summaries = run_recipe(parsed, directory, for_stderr(quiet), from_, until)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mull.cli.sandbox import AllowUnsandboxed, Sandbox, choose
+
 if TYPE_CHECKING:
     from mull.verify.batch import Reading
 
@@ -46,6 +48,8 @@ def verify(
         list[str] | None,
         typer.Option(help="with --serve: another name that requests may call this server by", show_default=False),
     ] = None,
+    sandbox: Sandbox = "auto",
+    allow_unsandboxed: AllowUnsandboxed = False,
     json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout: how many of each verdict")] = False,
 ) -> None:
     """Judge answers: id, verdict, reason, method and milliseconds for each row, in the order of the rows."""
@@ -57,6 +61,7 @@ def verify(
     known(verifier, "--verifier")
     reading = Reading(verifier, thought, tuple(convention or DEFAULT))  # type: ignore[arg-type]
     check_reading(reading)
+    choose(sandbox, allow_unsandboxed)
     if serve:
         if file or out:
             raise UserError("--serve takes rows over HTTP; give either --serve or a file")

@@ -22,9 +22,7 @@ from mull.core.types import Verdict
 from mull.verify import code
 from mull.verify.code_call import judge as judge_calls
 from mull.verify.code_tests import CallTest, IoTest, read_tests
-from mull.verify.sandbox import channel
-from mull.verify.sandbox.base import How, Limits, Ran, Wall
-from mull.verify.sandbox.channel import Opener
+from mull.verify.sandbox.base import How, Ran, Wall
 
 METHOD = "code-io"
 _DECIMAL = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?")
@@ -53,19 +51,10 @@ def _outcomes(
     wall: Wall, source: str, tests: Sequence[IoTest], data: Mapping[str, Any]
 ) -> Generator[code.Outcome, None, None]:
     limits, tolerance = code.limits_of(data), code.tolerance_of(data)
-    runs = _runs(wall, source, [test.input for test in tests], limits)
+    runs = wall.runs(source, [test.input for test in tests], limits)
     with contextlib.closing(runs):
         for ran, test in zip(runs, tests, strict=True):
             yield code.Outcome(ran.how, _difference(test, ran.out, tolerance) if ran.how is How.DONE else _why(ran))
-
-
-def _runs(wall: Wall, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
-    """One after another, so that a wrong program is not run to the end."""
-    if isinstance(wall, Opener):
-        yield from channel.runs(wall, source, inputs, limits)
-        return
-    for text in inputs:
-        yield from wall.run(source, [text], limits)
 
 
 def _why(ran: Ran) -> str:

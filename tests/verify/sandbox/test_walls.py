@@ -8,10 +8,15 @@ import pytest
 
 from mull.core.errors import UserError
 from mull.verify.sandbox import walls, wire
-from mull.verify.sandbox.base import Call, How, Limits, Wall
+from mull.verify.sandbox.base import Call, How, Limits, Ran, Wall
 from mull.verify.sandbox.channel import CannotStart
+from mull.verify.sandbox.host import ForkServer
 
 SHORT = Limits(seconds=1)
+
+
+def runs(wall: Wall, source: str, inputs: list[str], limits: Limits) -> list[Ran]:
+    return list(wall.runs(source, inputs, limits))
 
 
 @pytest.fixture(scope="module", params=["namespaces", "landlock"])
@@ -25,7 +30,7 @@ def wall(request: pytest.FixtureRequest) -> Iterator[Wall]:
 
 
 def test_a_script_is_run_once_for_each_input(wall: Wall) -> None:
-    ran = wall.run("print(input()[::-1])", ["abc", "def"], Limits())
+    ran = runs(wall, "print(input()[::-1])", ["abc", "def"], Limits())
     assert [(one.how, one.out) for one in ran] == [(How.DONE, "cba\n"), (How.DONE, "fed\n")]
 
 
@@ -52,8 +57,8 @@ def test_functions_are_called_and_a_dead_process_is_replaced(wall: Wall) -> None
     ],
 )
 def test_how_a_program_ends_is_told(wall: Wall, source: str, how: How) -> None:
-    assert wall.run(source, [""], SHORT)[0].how in (how, How.STARVED)
-    assert wall.run("print(1)", [""], Limits())[0].out == "1\n"
+    assert runs(wall, source, [""], SHORT)[0].how in (how, How.STARVED)
+    assert runs(wall, "print(1)", [""], Limits())[0].out == "1\n"
 
 
 def test_secrets_and_the_network_are_out_of_reach(
@@ -80,7 +85,7 @@ attempt(lambda: os.unshare(0x10000000) if hasattr(os, "unshare") else open("/now
 attempt(lambda: open("/usr/stray", "w"))
 attempt(lambda: os.setuid(0) if os.getuid() else "root")
 """
-    assert wall.run(source, [""], Limits())[0].out.split() == ["no"] * 9
+    assert runs(wall, source, [""], Limits())[0].out.split() == ["no"] * 9
 
 
 def test_nothing_is_left_for_the_next_program() -> None:
@@ -96,10 +101,10 @@ if os.fork() == 0:
     while True: pass
 """
     try:
-        assert standing.run(with_daemon, [""], Limits())[0].how is How.DONE
-        assert standing.run("import os; print(os.listdir('/tmp'))", [""], Limits())[0].out == "[]\n"
+        assert runs(standing, with_daemon, [""], Limits())[0].how is How.DONE
+        assert runs(standing, "import os; print(os.listdir('/tmp'))", [""], Limits())[0].out == "[]\n"
         bomb = "import os\ntry:\n    [os.fork() for _ in range(40)]\n    print('all')\nexcept OSError: print('no more')"
-        assert set(standing.run(bomb, [""], SHORT)[0].out.splitlines()) == {"no more"}
+        assert set(runs(standing, bomb, [""], SHORT)[0].out.splitlines()) == {"no more"}
     finally:
         standing.close()
 
@@ -129,3 +134,15 @@ def test_a_wall_that_does_not_exist_is_named() -> None:
         walls.put_up("namespace")
     with pytest.raises(UserError, match="remote=URL"):
         walls.use("remote")
+
+
+def test_without_a_wall_programs_run_only_where_that_was_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(self: ForkServer) -> None:
+        if self.name != "none":
+            raise CannotStart(f"{self.name}: refused")
+
+    monkeypatch.setattr(ForkServer, "start", refused)  # a machine that allows neither
+    with pytest.raises(UserError, match="namespaces: refused; landlock: refused.*--allow-unsandboxed"):
+        walls.put_up("auto")
+    assert walls.put_up("auto", unsandboxed=True).name == "none"
+    assert walls.put_up("none").name == "none"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -113,8 +113,9 @@ class Wall(Protocol):
 
     name: str
 
-    def run(self, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-        """`source` as a script, once for each input, in a new process each time."""
+    def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
+        """`source` as a script, once for each input, in a new process each time, as it is drawn from: whoever has seen
+        enough closes it, and the rest is not run."""
         ...
 
     def calls(self, source: str, limits: Limits) -> AbstractContextManager[Ask]:

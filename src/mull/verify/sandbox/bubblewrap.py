@@ -18,14 +18,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mull.verify.sandbox import linux
 from mull.verify.sandbox.base import Ask, Limits, Ran
-from mull.verify.sandbox.channel import CannotStart, Channel, calls, run
+from mull.verify.sandbox.channel import CannotStart, Channel, calls, runs
 from mull.verify.sandbox.zygote import DEVICES, SYSTEM, outermost
 
 _PARTS = ("wire.py", "guest.py", "linux.py", "seccomp.py", "zygote.py")
@@ -37,7 +37,7 @@ _ENTRY = (
 
 
 class Bubblewrap:
-    """Example: `Bubblewrap().run("print(1)", [""], Limits())`"""
+    """Example: `next(Bubblewrap().runs("print(1)", [""], Limits()))`"""
 
     name = "bubblewrap"
 
@@ -57,7 +57,7 @@ class Bubblewrap:
         if not self._program:
             raise CannotStart("bubblewrap: no bwrap on the path (on Debian: apt install bubblewrap)")
         self._python = self._interpreter()
-        found = self.run("print(6 * 7)", [""], Limits())[0]
+        [found] = self.runs("print(6 * 7)", [""], Limits())
         if found.out != "42\n":
             raise CannotStart(f"bubblewrap: a first program did not run ({found.how}: {found.why})")
 
@@ -119,8 +119,8 @@ class Bubblewrap:
         process.wait()
         return found
 
-    def run(self, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-        return run(self, source, inputs, limits)
+    def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
+        return runs(self, source, inputs, limits)
 
     def calls(self, source: str, limits: Limits) -> AbstractContextManager[Ask]:
         return calls(self, source, limits)

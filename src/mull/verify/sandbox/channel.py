@@ -31,13 +31,8 @@ class Opener(Protocol):
     def opened(self, job: dict[str, Any], limits: Limits, counted: bool = True) -> AbstractContextManager[Channel]: ...
 
 
-def run(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-    """See `base.Wall.run`."""
-    return list(runs(wall, source, inputs, limits))
-
-
 def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
-    """`run`, one result at a time: whoever has seen enough closes the iterator, and the rest is not run."""
+    """See `base.Wall.runs`."""
     done = 0
     while done < len(inputs):
         with wall.opened({"mode": "stdin", "source": source}, limits) as channel:

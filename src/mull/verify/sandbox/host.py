@@ -19,14 +19,14 @@ import subprocess
 import sys
 import sysconfig
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from mull.verify.sandbox import wire
 from mull.verify.sandbox.base import Ask, Limits, Ran
-from mull.verify.sandbox.channel import FRAME_SLACK, CannotStart, Channel, calls, run
+from mull.verify.sandbox.channel import FRAME_SLACK, CannotStart, Channel, calls, runs
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 10.0
@@ -35,7 +35,7 @@ MOST_SECONDS = 3600.0
 
 
 class ForkServer:
-    """The walls `namespaces`, `landlock` and `none`. Example: `with ForkServer("namespaces") as wall: wall.run(…)`
+    """The walls `namespaces`, `landlock` and `none`. Example: `with ForkServer("namespaces") as wall: wall.calls(…)`
 
     `preload` are modules that every sandbox has imported already; with `packages` the caller's installed packages and
     import path can be read inside.
@@ -44,7 +44,8 @@ class ForkServer:
     def __init__(self, name: str, slots: int = 0, preload: Sequence[str] = (), packages: bool = False) -> None:
         self.name = name
         self.preload, self.packages = tuple(preload), packages
-        self._slots = threading.BoundedSemaphore(slots or max(2, os.cpu_count() or 1))
+        self._count = slots or max(2, os.cpu_count() or 1)
+        self._slots = threading.BoundedSemaphore(self._count)
         self._lock = threading.Lock()
         self._control: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -143,8 +144,8 @@ class ForkServer:
                 finally:
                     channel.end()
 
-    def run(self, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-        return run(self, source, inputs, limits)
+    def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
+        return runs(self, source, inputs, limits)
 
     def calls(self, source: str, limits: Limits) -> AbstractContextManager[Ask]:
         return calls(self, source, limits)
@@ -170,7 +171,7 @@ class ForkServer:
             self._control.close()
         self._control = self._process = None
         self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
+        self._slots = threading.BoundedSemaphore(self._count)
 
 
 def _finish(status: socket.socket) -> dict[str, float]:

@@ -12,7 +12,7 @@ import contextlib
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,7 +45,7 @@ os._exit(0)
 
 
 class Remote:
-    """Example: `Remote("http://127.0.0.1:8080").run("print(1)", [""], Limits())`
+    """Example: `next(Remote("http://127.0.0.1:8080").runs("print(1)", [""], Limits()))`
 
     Raises:
         UserError: not an address.
@@ -66,8 +66,8 @@ class Remote:
             parts_needed[f"mull.verify.sandbox.{name}"] = base64.b64encode((here / f"{name}.py").read_bytes()).decode()
         self._caller = f"PARTS = {json.dumps(parts_needed)}\n{_CALL}"
 
-    def run(self, source: str, inputs: Sequence[str], limits: Limits) -> list[Ran]:
-        return [self._run(source, text, limits) for text in inputs]
+    def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
+        return (self._run(source, text, limits) for text in inputs)
 
     @contextlib.contextmanager
     def calls(self, source: str, limits: Limits) -> Iterator[Ask]:

@@ -33,21 +33,24 @@ Kit = tuple[str, ...]
 
 _lock = threading.Lock()
 _wanted = "auto"
+_bare = False
 _standing: dict[Kit, Wall] = {}
 
 
-def use(wanted: str) -> None:
+def use(wanted: str, unsandboxed: bool = False) -> None:
     """Choose the wall of this process: `auto`, one of `NAMES`, `remote=URL`. It is put up when it is first needed.
+
+    With `unsandboxed` programs run without a wall where the wanted one cannot be put up.
 
     Raises:
         UserError: no such wall.
     """
-    global _wanted
+    global _wanted, _bare
     _parsed(wanted)
     with _lock:
-        if wanted != _wanted:
+        if (wanted, unsandboxed) != (_wanted, _bare):
             _close()
-            _wanted = wanted
+            _wanted, _bare = wanted, unsandboxed
 
 
 def current(packages: Sequence[str] = ()) -> Wall:
@@ -59,12 +62,12 @@ def current(packages: Sequence[str] = ()) -> Wall:
     kit = tuple(packages)
     with _lock:
         if kit not in _standing:
-            _standing[kit] = put_up(_wanted, kit)
+            _standing[kit] = put_up(_wanted, kit, _bare)
         return _standing[kit]
 
 
-def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
-    """A wall of one's own, started; `auto` is the strongest.
+def put_up(wanted: str, packages: Sequence[str] = (), unsandboxed: bool = False) -> Wall:
+    """A wall of one's own, started; `auto` is the strongest, `unsandboxed` allows none where there is no other.
 
     Raises:
         UserError: it cannot stand here; says why, and what can be done.
@@ -73,7 +76,7 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
     if packages and name in ("bubblewrap", "remote"):
         name = "auto"  # nothing is imported in advance there, and what is asked for is the user's own code
     reasons = []
-    for choice in AUTOMATIC if name == "auto" else (name,):
+    for choice in (*(AUTOMATIC if name == "auto" else (name,)), *(["none"] if unsandboxed else [])):
         if choice != "none" and not seccomp.supported():
             reasons.append(f"{choice}: no table of system calls for this processor ({os.uname().machine})")
             continue
@@ -85,8 +88,8 @@ def put_up(wanted: str, packages: Sequence[str] = ()) -> Wall:
             continue
         return wall
     raise UserError(
-        f"no sandbox can be put up here ({'; '.join(reasons)}); run `mull doctor`, name another with --sandbox "
-        "(bubblewrap, remote=URL), or accept the danger with --allow-unsandboxed"
+        f"no sandbox can be put up here ({'; '.join(reasons)}); name another with --sandbox (bubblewrap, "
+        "remote=URL), or accept the danger with --allow-unsandboxed"
     )
 
 
