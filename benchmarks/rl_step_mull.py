@@ -41,6 +41,7 @@ def step(engine: LocalEngine, learner: Learner, prompts: list[list[int]], length
         ]
         weights = advantages(groups, learner.algorithm)
         with clock("update"):
+            engine.rest()
             learner.update(groups, weights)
     engine.load_weights(learner.weights(), learner.version)
     return sum(len(done.token_ids) for done in completions)
@@ -50,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     for name in ("model", "work", "dtype", "device"):
         parser.add_argument(f"--{name}", required=True)
-    parser.add_argument("--micro-batch-tokens", type=int, default=1024)
+    parser.add_argument("--micro-batch-tokens", type=int, default=512)
     parser.add_argument("--batching", help="has no meaning here: the engine always refills its slots")
     options = parser.parse_args()
     torch.set_num_threads(1)

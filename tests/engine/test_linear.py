@@ -18,13 +18,13 @@ from mull.engine.local import LocalEngine
 @pytest.fixture
 def wide(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that multiplies float32 faster than anything else."""
-    monkeypatch.setattr(module, "float32_is_faster", lambda dtype: True)
+    monkeypatch.setattr(module, "float32_is_faster", lambda dtype, rows: True)
 
 
 @pytest.fixture
 def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with 16-bit matrix units."""
-    monkeypatch.setattr(module, "float32_is_faster", lambda dtype: dtype == torch.float32)
+    monkeypatch.setattr(module, "float32_is_faster", lambda dtype, rows: dtype == torch.float32)
 
 
 def layer_of(dtype: torch.dtype, bias: bool) -> nn.Linear:
@@ -63,7 +63,7 @@ def test_a_head_with_a_float32_copy_is_not_rounded() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_changed_weights_are_copied_again_and_others_are_not(dtype: torch.dtype, monkeypatch: Any) -> None:
-    monkeypatch.setattr(module, "float32_is_faster", lambda dtype: True)
+    monkeypatch.setattr(module, "float32_is_faster", lambda dtype, rows: True)
     layers = [layer_of(dtype, False), layer_of(dtype, False)]
     weights, x = DecodingWeights(nn.ModuleList(layers)), torch.randn(30, 48).to(dtype)
     with weights.used():

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from mull.algo.samples import Example, Sample
 
@@ -52,6 +53,19 @@ class Batch:
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: t.to(device) for name, t in tensors.items() if isinstance(t, Tensor)}
         return replace(self, **moved)
+
+    def filled(self, total: int) -> Batch:
+        """The same with a stream of `total` tokens: a segment of token 0 at the end, which nobody looks at."""
+        more = total - len(self.tokens_T)
+        if more <= 0:
+            return self
+        return replace(
+            self,
+            tokens_T=pad(self.tokens_T, (0, more)),
+            positions_T=torch.cat([self.positions_T, torch.arange(more, device=self.positions_T.device)]),
+            lengths=(*self.lengths, more),
+            parents=(*self.parents, -1),
+        )
 
 
 @dataclass(frozen=True)

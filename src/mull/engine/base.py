@@ -111,3 +111,7 @@ class Engine(Protocol):
     def load_weights(self, weights: Mapping[str, Tensor], version: int) -> None:
         """Sample from these weights from now on."""
         ...
+
+    def rest(self) -> None:
+        """No request comes for a while (a learner needs the memory): hand back what can be made again."""
+        ...

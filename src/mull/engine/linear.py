@@ -14,43 +14,20 @@ a sampler must be the policy that is trained. Legend: B rows, K inputs, N output
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache, partial
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import linear, pad
+
+from mull.model.processor import FEW, few_shapes, float32_is_faster
 
 COPY_BYTES = 2 << 30
 """Copies may take this much memory."""
-FEW = 16
-"""Up to this many rows a product waits for its weights; measured with weights that no cache holds."""
-
-
-@cache
-def float32_is_faster(dtype: torch.dtype) -> bool:
-    """Does this machine multiply float32 faster than `dtype`, casts included? Measured once, at 32 rows."""
-    if dtype == torch.float32:
-        return True
-    if dtype not in (torch.bfloat16, torch.float16):
-        return False
-    with torch.inference_mode():
-        x, weight = torch.ones(32, 1024, dtype=dtype), torch.ones(1024, 1024, dtype=dtype)
-        copy = weight.float()
-        # Twice as fast or half as fast is what processors differ by; a tie is not worth the memory.
-        return _best(lambda: (x.float() @ copy).to(dtype)) < 0.8 * _best(lambda: linear(x, weight))
-
-
-def _best(run: Callable[[], Any], repeats: int = 7) -> float:
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return min(times)
+DECODING_ROWS = 32
+"""Where it is measured which type is faster."""
 
 
 def can_pack(dtype: torch.dtype) -> bool:
@@ -78,7 +55,7 @@ class Forms:
         """What the copies of a weight will take; 0 where there would be none."""
         if weight.device.type != "cpu":
             return 0
-        wide = 4 if float32_is_faster(weight.dtype) else 0
+        wide = 4 if float32_is_faster(weight.dtype, DECODING_ROWS) else 0
         return weight.numel() * (wide + (2 if can_pack(weight.dtype) else 0))
 
     @torch.no_grad()
@@ -89,7 +66,7 @@ class Forms:
         if not always and state is not None and state == self._state:
             return
         self._state = state
-        if float32_is_faster(weight.dtype):
+        if float32_is_faster(weight.dtype, DECODING_ROWS):
             if self.wide_KN is None:
                 self.wide_KN = torch.empty(weight.shape[::-1], dtype=torch.float32)
             self.wide_KN.copy_(weight.T)
@@ -98,8 +75,13 @@ class Forms:
 
     def product(self, x: Tensor, bias_N: Tensor | None) -> Tensor:
         """`x Wᵀ + b` for `[…, K]`, in the type of x."""
-        if self.packed is not None and (self.wide_KN is None or x.numel() <= FEW * x.shape[-1]):
-            return torch.ops.mkldnn._linear_pointwise(x, self.packed, bias_N, "none", [], "")
+        rows = x.numel() // x.shape[-1]
+        if self.packed is not None and (self.wide_KN is None or rows <= FEW):
+            x_BK, more = x.flatten(0, -2), few_shapes(rows) - rows
+            y_BN = torch.ops.mkldnn._linear_pointwise(
+                pad(x_BK, (0, 0, 0, more)) if more else x_BK, self.packed, bias_N, "none", [], ""
+            )
+            return y_BN[:rows].view(*x.shape[:-1], -1)
         return self.product_float32(x.flatten(0, -2), bias_N).view(*x.shape[:-1], -1).to(x.dtype)
 
     def product_float32(self, x_BK: Tensor, bias_N: Tensor | None) -> Tensor:
@@ -134,6 +116,10 @@ class DecodingWeights:
     def forget(self) -> None:
         """Make all copies anew before they are used again."""
         self._forgotten = True
+
+    def drop(self) -> None:
+        """Free all copies; they are made again when they are used again."""
+        self._forms.clear()
 
     @contextmanager
     def used(self) -> Iterator[None]:

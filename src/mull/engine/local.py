@@ -29,6 +29,7 @@ from mull.engine.rows import Rows, Sample
 from mull.engine.sampling import pick, uniforms
 from mull.model.attention import PackedLayout
 from mull.model.head import hidden_states, lm_head
+from mull.model.processor import return_memory
 
 
 @contextmanager
@@ -116,6 +117,17 @@ class LocalEngine:
             raise ValueError("weights can't change while samples are in flight")
         self.version = version
         self.weights.forget()
+
+    def rest(self) -> None:
+        """Hand back the memory that decoding took; the next stream takes it again.
+
+        Raises:
+            ValueError: samples are in flight.
+        """
+        if self._busy:
+            raise ValueError("memory can't be handed back while samples are in flight")
+        self.weights.drop()
+        return_memory()
 
     def _check(self, requests: Sequence[Request]) -> None:
         if self._busy:

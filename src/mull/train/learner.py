@@ -30,6 +30,8 @@ from mull.core.types import Group
 from mull.model.attention import ATTENTION, PackedLayout
 from mull.model.head import hidden_states, lm_head
 from mull.model.lora import adapters_off, has_lora
+from mull.model.processor import few_shapes, narrow_on_cpu
+from mull.model.wide import wide_products
 from mull.train.optim import OptimConfig, Optimizer
 from mull.train.schedule import rate
 
@@ -203,8 +205,11 @@ class Learner:
         log.step(float(total), norm)
 
     def _forward(self, model: nn.Module, batch: Batch) -> TokenLogprobs:
+        if narrow_on_cpu(lm_head(model).weight):
+            batch = batch.filled(few_shapes(len(batch.tokens_T)))
         layout = PackedLayout.from_lengths(batch.lengths, self.device, parents=batch.parents)
-        hidden_1TD = hidden_states(model, batch.tokens_T[None], batch.positions_T[None], layout)
+        with wide_products(model):
+            hidden_1TD = hidden_states(model, batch.tokens_T[None], batch.positions_T[None], layout)
         head = lm_head(model)
         return token_logprobs(
             hidden_1TD[0].index_select(0, batch.predictors_N),

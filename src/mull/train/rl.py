@@ -93,6 +93,7 @@ def train_rl(
         if step == 0:
             check_first_step(learner, collected.all)
         weights_PG = advantages(collected.kept, config.algorithm, learner.kl_penalties(collected.kept))
+        engine.rest()
         metrics = learner.update(collected.kept, weights_PG)
         engine.load_weights(learner.weights(), learner.version)
         problems.note(collected.all)
