@@ -69,6 +69,16 @@ def test_a_prompt_lies_once_in_a_micro_batch_and_again_in_the_next() -> None:
     assert [b.parents for b in pack(group, [1.0] * 4, 30)] == [(-1,)] * 4
 
 
+@given(samples(), st.integers(0, 70))
+def test_a_filled_stream_is_longer_and_says_the_same(batch, total) -> None:
+    for micro in pack(batch, [1.0] * len(batch), 60):
+        filled, size = micro.filled(total), len(micro.tokens_T)
+        assert sum(filled.lengths) == len(filled.tokens_T) == len(filled.positions_T) == max(size, total)
+        assert torch.equal(filled.tokens_T[:size], micro.tokens_T) and not filled.tokens_T[size:].any()
+        for at in micro.predictors_N.tolist():
+            assert seen_by(filled, at) == seen_by(micro, at)
+
+
 @given(st.lists(st.integers(1, 30), max_size=30), st.integers(1, 60), st.randoms())
 def test_units_are_longest_first_and_fit_and_do_not_depend_on_order(lengths, limit, rng: random.Random) -> None:
     prefixes = [(n % 3,) if n > 5 else () for n in lengths]

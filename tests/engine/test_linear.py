@@ -125,6 +125,15 @@ def test_copies_end_where_the_memory_does_and_tied_weights_count_once() -> None:
         assert ["forward" in vars(layer) for layer in (first, second, tied)] == [True, False, True]
 
 
+def test_a_rested_engine_holds_no_copies_and_samples_the_same(kit: Any) -> None:
+    engine, request = LocalEngine(kit.build_llama()), Request("r", (5, 6, 7), Sampling(12))
+    before = engine.generate([request])[0][0]
+    assert engine.weights._forms
+    engine.rest()
+    assert not engine.weights._forms
+    assert engine.generate([request])[0][0] == before
+
+
 def test_packing_is_bfloat16_only() -> None:
     assert not can_pack(torch.float32) and not can_pack(torch.float16)
 

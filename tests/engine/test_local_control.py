@@ -115,6 +115,8 @@ def test_leaving_a_stream_early_leaves_the_engine_usable(kit: Any, llama: Any) -
         engine.generate(requests)
     with pytest.raises(ValueError, match="in flight"):
         engine.load_weights({}, 1)
+    with pytest.raises(ValueError, match="in flight"):
+        engine.rest()
     stream.close()
     engine.load_weights({}, 1)
     again = engine.generate(requests)
