@@ -13,9 +13,8 @@ from mull.analysis.behaviours import checks
 from mull.core.chat import Chat
 from mull.core.config import parse_config
 from mull.core.errors import Stopped
-from mull.core.rows import rollout_rows
+from mull.core.rows import Reading, rollout_rows
 from mull.core.run import Run
-from mull.core.thinking import Parts
 from mull.core.types import Group, Problem, Scored
 from mull.engine.base import Request
 from mull.engine.local import LocalEngine
@@ -51,9 +50,9 @@ class CountingEngine(LocalEngine):
         return super().generate(requests)
 
 
-def judge(problem: Problem, scored: Scored) -> tuple[Parts, bool]:
+def judge(problem: Problem, scored: Scored) -> Reading:
     _, parts = CHAT.parse(scored.completion.prompt_ids, scored.completion.token_ids)
-    return parts, checks(problem.task, problem.messages[-1].content, parts.thinking_text or "")
+    return Reading(parts, checks(problem.task, problem.messages[-1].content, parts.thinking_text or ""))
 
 
 def rows(step: int, groups: Sequence[Group]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ def row(problem, sample, correct, *, family="f", task="countdown_mod", thinking=
         "finish": "stop", "tokens": thinking + 9, "thinking_tokens": thinking, "verdict": verdict,
         "reason": "" if correct else "makes 3, not 8",
         "answer": str(int(correct)), "reward": float(correct), "parts": "{}", "excluded": "", "checks": checks,
-        "well_formed": True, "version": 0, "trained": False, **more,
+        "well_formed": True, "version": 0, "trained": False, "language_share": 1.0, **more,
     }  # fmt: skip
 
 

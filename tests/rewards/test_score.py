@@ -98,3 +98,15 @@ def test_a_reward_that_cannot_pay_is_refused() -> None:
         parse_config(RewardConfig, {"accuracy": 0}, "reward")
     with pytest.raises(UserError, match=r"reward\.format: .*'gate', 'additive' or 'free'"):
         parse_config(RewardConfig, {"format": "gated"}, "reward")
+
+
+def test_language_is_added_and_a_thought_without_words_earns_none_of_it() -> None:
+    def earned(thought: str, **config: Any) -> dict[str, float]:
+        text = f"<think>{thought}</think><answer>42</answer>"
+        return dict(scored(text, language_weight=0.5, **config).parts)
+
+    assert earned("let us see: three and five") == {"accuracy": 1.0, "language": 0.5}
+    assert earned("所以还有两个 so we are done") == {"accuracy": 1.0, "language": pytest.approx(0.5 * 4 / 7)}
+    assert earned("3 + 5 = 8") == {"accuracy": 1.0, "language": 0.0}
+    assert scored("42", language_weight=0.5).reward == 0.0
+    assert "language" not in scored(RIGHT).parts

@@ -18,7 +18,7 @@ from mull.algo.samples import live_samples, sample_of
 from mull.core.chat import Chat
 from mull.core.config import parse_config
 from mull.core.errors import UserError
-from mull.core.rows import rollout_rows
+from mull.core.rows import Reading, rollout_rows
 from mull.core.run import StageDir
 from mull.core.types import Completion, FinishReason, Group, Message, Problem, Scored, Verdict, VerdictKind
 from mull.engine.base import Request, Sampling
@@ -224,8 +224,8 @@ def test_fault_12_a_resume_does_nothing_repeats_prompts_or_loses_the_random_stat
     def score(problem: Problem, completion: Completion) -> Scored:
         return Scored(completion, Verdict(VerdictKind.WRONG), float(completion.token_ids[0] % 2))
 
-    def no_thought(problem: Problem, scored: Scored) -> tuple[Any, bool]:
-        return chat.parse((), ())[1], False
+    def no_thought(problem: Problem, scored: Scored) -> Reading:
+        return Reading(chat.parse((), ())[1], False)
 
     def train(path: Path, stops: list[int]) -> tuple[list[Any], torch.Tensor]:
         stage = StageDir(path)

@@ -11,7 +11,7 @@ import pytest
 from mull.core.chat import Chat
 from mull.core.config import parse_config
 from mull.core.errors import StageFailed
-from mull.core.rows import rollout_rows
+from mull.core.rows import Reading, rollout_rows
 from mull.core.run import StageDir
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.engine.local import LocalEngine
@@ -48,7 +48,9 @@ def train(
         settings,
         0,
         Loop(stage, settings),
-        lambda step, groups, trained: rollout_rows(step, groups, lambda p, s: (chat.parse((), ())[1], False), trained),
+        lambda step, groups, trained: rollout_rows(
+            step, groups, lambda p, s: Reading(chat.parse((), ())[1], False), trained
+        ),
     )
     return stage
 

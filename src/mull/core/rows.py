@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,21 @@ COLUMNS = {
     "prompt_ids": "list<int32>", "token_ids": "list<int32>", "logprobs": "list<float>", "finish": "string",
     "tokens": "int32", "thinking_tokens": "int32", "verdict": "string", "reason": "string", "answer": "string",
     "reward": "float", "parts": "string", "excluded": "string", "checks": "bool", "well_formed": "bool",
-    "version": "int32", "trained": "bool",
+    "version": "int32", "trained": "bool", "language_share": "float",
 }  # fmt: skip
 
-Judge = Callable[[Problem, Scored], tuple[Parts, bool]]
-"""The parts of a completion, and whether its thought checks itself."""
+
+@dataclass(frozen=True)
+class Reading:
+    """What a completion's text shows: its parts, whether its thought checks itself, and how much of the thought's words
+    are in the problem's language (None: it has none). Example: `Reading(parts, checks=True, language_share=0.9)`"""
+
+    parts: Parts
+    checks: bool
+    language_share: float | None = None
+
+
+Judge = Callable[[Problem, Scored], Reading]
 
 
 def rollout_rows(step: int, groups: Sequence[Group], judge: Judge, trained: frozenset[int]) -> list[dict[str, Any]]:
@@ -38,7 +49,7 @@ def rollout_rows(step: int, groups: Sequence[Group], judge: Judge, trained: froz
 
 def _row(step: int, number: int, group: Group, scored: Scored, judge: Judge, trained: bool) -> dict[str, Any]:
     problem, completion, verdict = group.problem, scored.completion, scored.verdict
-    parts, checks = judge(problem, scored)
+    read = judge(problem, scored)
     return {
         "step": step, "group": number, "sample": completion.sample, "draw": group.draw, "problem_id": problem.id,
         "task": problem.task, "split": problem.split, "family": problem.family, "level": problem.level,
@@ -47,8 +58,8 @@ def _row(step: int, number: int, group: Group, scored: Scored, judge: Judge, tra
         "logprobs": list(completion.logprobs), "finish": str(completion.finish), "tokens": len(completion.token_ids),
         "thinking_tokens": completion.thinking_tokens, "verdict": str(verdict.kind), "reason": verdict.reason,
         "answer": verdict.answer, "reward": scored.reward, "parts": json.dumps(dict(scored.parts)),
-        "excluded": scored.excluded, "checks": checks, "well_formed": parts.well_formed,
-        "version": completion.version, "trained": trained,
+        "excluded": scored.excluded, "checks": read.checks, "well_formed": read.parts.well_formed,
+        "version": completion.version, "trained": trained, "language_share": read.language_share,
     }  # fmt: skip
 
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mull.analysis.behaviours import checks
+from mull.analysis.language import consistency
 from mull.backend.local import make_pair
 from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.files import write_json
-from mull.core.rows import rollout_rows
+from mull.core.rows import Judge, Reading, rollout_rows
 from mull.core.run import StageDir
-from mull.core.thinking import Parts
 from mull.core.types import Problem, Scored
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, evaluate
@@ -28,6 +28,7 @@ from mull.model.load import LoadedModel, check_source, load_model, save_model
 from mull.model.lora import merge_lora
 from mull.rewards.score import scorer
 from mull.tasks.mixture import Mixture, load_mixture
+from mull.tasks.world.words import lexicon
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.rl import RLConfig, train_rl
@@ -129,13 +130,14 @@ def report_dropped(context: Context, mixture: Mixture) -> None:
         write_json(context.stage.path / "decontamination.json", found)
 
 
-def judge(chat: Chat) -> Callable[[Problem, Scored], tuple[Parts, bool]]:
-    """Parts of a completion and whether its thought checks itself, for the rollout table."""
+def judge(chat: Chat) -> Judge:
+    """What a completion's text shows, for the rollout table."""
 
-    def run(problem: Problem, scored: Scored) -> tuple[Parts, bool]:
+    def run(problem: Problem, scored: Scored) -> Reading:
         _, parts = chat.parse(scored.completion.prompt_ids, scored.completion.token_ids)
         thought = parts.thinking_text or ""
-        return parts, checks(problem.task, problem.messages[-1].content, thought)
+        share = consistency(thought, problem.language, lexicon(problem.task)).share
+        return Reading(parts, checks(problem.task, problem.messages[-1].content, thought), share)
 
     return run
 

@@ -13,10 +13,12 @@ from typing import Literal
 
 from pydantic import Field
 
+from mull.analysis.language import consistency
 from mull.core.chat import Chat
 from mull.core.config import Config
 from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
+from mull.tasks.world.words import lexicon
 from mull.verify.policy import Use, use
 from mull.verify.registry import verify, verify_response
 
@@ -40,6 +42,9 @@ class RewardConfig(Config):
         default=0, ge=0, description="tokens before the limit over which the penalty rises; 0: none"
     )
     overlong_penalty: float = Field(default=1.0, ge=0, description="subtracted at the limit (DAPO, 2503.14476 eq. 13)")
+    language_weight: float = Field(
+        default=0.0, ge=0, description="added times the share of the thought's words in the problem's language (R1)"
+    )
     inconclusive: Literal["exclude", "wrong"] = "exclude"
     """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong.
     Of the other verdicts see `mull.verify.policy`."""
@@ -59,9 +64,19 @@ def score(problem: Problem, completion: Completion, parts: Parts, config: Reward
     if config.overlong_buffer:
         over = len(completion.token_ids) - (limit - config.overlong_buffer)
         earned["overlong"] = -config.overlong_penalty * min(max(over / config.overlong_buffer, 0.0), 1.0)
+    if config.language_weight:
+        earned["language"] = config.language_weight * language_share(problem, parts)
     left_out = use(verdict, config.inconclusive == "exclude") is Use.EXCLUDE
     excluded = f"{verdict.kind}: {verdict.reason}" if left_out else ""
     return Scored(completion, verdict, sum(earned.values()), earned, excluded)
+
+
+def language_share(problem: Problem, parts: Parts) -> float:
+    """Share of the thought's words in the problem's language (R1, 2501.12948 §2.3.2); 0 without any words.
+
+    A thought that says nothing earns nothing: it would be the easiest way to a consistent one.
+    """
+    return consistency(parts.thinking_text or "", problem.language, lexicon(problem.task)).share or 0.0
 
 
 def _share(verdict: Verdict, config: RewardConfig) -> float:

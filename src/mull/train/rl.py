@@ -130,6 +130,7 @@ def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         "thinking_tokens": mean([row["thinking_tokens"] for row in rows]),
         "checks": mean([float(row["checks"]) for row in rows]),
         "thinks": len(thoughts) / max(1, len(rows)),
+        "language": mean([row["language_share"] for row in rows if row["language_share"] is not None]),
         "well_formed": mean([float(row["well_formed"]) for row in rows]),
         "truncated": mean([float(row["finish"] == "length") for row in rows]),
         "excluded": float(len(rows) - len(evidence)),

@@ -18,12 +18,12 @@ from mull.tasks.world.words import (
     FRENCH,
     MODULUS,
     OPERATORS,
+    TASKS,
     THINK,
     apply,
 )  # fmt: skip
 
 Kind = Literal["try", "check", "verdict", "step", "answer", "broken"]
-TASKS = ("countdown_mod", "chain_mod")
 _SIGNS = {"+": "+", "-": "−", "*": "×"}
 _VERDICTS = {ENGLISH.yes: "yes", FRENCH.yes: "yes", ENGLISH.no: "no", FRENCH.no: "no"}
 _AGAIN = (ENGLISH.again, FRENCH.again)

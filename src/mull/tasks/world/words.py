@@ -8,7 +8,7 @@ precedence never arise. Left out on purpose: division, negative numbers, more th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 MODULUS = 11
 OPERATORS = ("+", "-", "*")
@@ -32,6 +32,13 @@ class Language:
 ENGLISH = Language("en", make="make", compute="compute", again="again", yes="yes", no="no", so="so")
 FRENCH = Language("fr", make="faire", compute="calculer", again="encore", yes="oui", no="non", so="donc")
 LANGUAGES = {language.code: language for language in (ENGLISH, FRENCH)}
+TASKS = ("countdown_mod", "chain_mod")
+_LEXICON = {word: language.code for language in LANGUAGES.values() for word in astuple(language)[1:]}
+
+
+def lexicon(task: str) -> dict[str, str] | None:
+    """Word → language code for a task of the embedded world, None for any other."""
+    return _LEXICON if task in TASKS else None
 
 
 def vocabulary() -> list[str]:
