@@ -18,7 +18,7 @@ from mull.core.run import Run
 from mull.core.types import Group, Problem, Scored
 from mull.engine.base import Request
 from mull.engine.local import LocalEngine
-from mull.evaluation.evaluate import EvaluateConfig, evaluate, summary
+from mull.evaluation.evaluate import EvaluateConfig, ask, summary
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
 from mull.rewards.score import scorer
 from mull.tasks.registry import load_task
@@ -62,7 +62,8 @@ def rows(step: int, groups: Sequence[Group]) -> list[dict[str, Any]]:
 def run(path: Path, engine: LocalEngine, stop: Callable[[], bool] = lambda: False, seed: int = 5) -> dict[str, Any]:
     stage = Run(path).stage("after")
     score = scorer(CHAT, CONFIG.reward, CONFIG.max_tokens)
-    return evaluate(engine, CHAT, PROBLEMS, score, CONFIG, seed, stage, rows, stop)
+    asked = ask(engine, CHAT, PROBLEMS, score, CONFIG, seed, stage, rows, stop)
+    return {"tasks": summary(asked, CONFIG.samples)}
 
 
 def on_disk(path: Path) -> list[dict[str, Any]]:

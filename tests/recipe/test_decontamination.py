@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from mull.core.run import StageDir
-from mull.recipe.stages import Context, report_dropped
+from mull.recipe.kind import Context, report_dropped
 from mull.tasks.mixture import load_mixture
 
 

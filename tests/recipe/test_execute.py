@@ -20,9 +20,9 @@ from mull.core.errors import StageFailed, Stopped, UserError
 from mull.core.files import sha256_directory, write_directory, write_text
 from mull.core.run import Run
 from mull.recipe.execute import run_recipe
+from mull.recipe.kind import Context, StageKind
 from mull.recipe.progress import Quiet
 from mull.recipe.schema import parse_recipe
-from mull.recipe.stages import Context, StageKind
 
 
 class CountConfig(Config):
@@ -87,7 +87,7 @@ def check(config: Any, where: str, inner: frozenset[str]) -> None:
         raise UserError(f"{where}.init: {config.init}: no such directory")
 
 
-KINDS = {"count": StageKind(CountConfig, count, check, makes_model=True)}
+KINDS = {"count": StageKind(CountConfig, count, check, makes="model")}
 
 
 class Told(Quiet):

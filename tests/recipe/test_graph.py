@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.recipe.graph import Recipe, Stage, first_difference, in_order, origins
-from mull.recipe.stages import StageKind
+from mull.recipe.kind import StageKind
 
 
 class Spec(Config):
@@ -28,7 +28,7 @@ class SomeConfig(Config):
     tasks: tuple[Spec, ...] = ()
 
 
-KIND = StageKind(SomeConfig, lambda context: {}, lambda config, where, inner: None, makes_model=True)
+KIND = StageKind(SomeConfig, lambda context: {}, lambda config, where, inner: None, makes="model")
 
 
 def stage(name: str, init: str | None = None, needs: dict[str, str] | None = None, **values: Any) -> Stage:

@@ -88,7 +88,7 @@ def test_an_override_of_no_stage_names_the_nearest(override: str) -> None:
 
 
 def test_the_recipes_that_come_with_mull_are_recipes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mull.recipe.stages.check_source", lambda source: None)
+    monkeypatch.setattr("mull.recipe.kind.check_source", lambda source: None)
     folder = Path(__file__).parents[2] / "recipes"
     for path in sorted(folder.glob("*.toml")):
         if path.name != "gsm8k.toml":  # its data is the user's

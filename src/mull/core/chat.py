@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 from mull.core.errors import UserError
@@ -84,6 +85,42 @@ class Chat:
         for number, part in enumerate(parts):  # text, number, text, number, …, text
             ids += self._plain(aside[int(part)]) if number % 2 else self._control(part)
         return tuple(ids)
+
+    def encode_reply(self, text: str) -> tuple[int, ...]:
+        """The ids of an assistant's turn, thought and all, and the token that ends it.
+
+        Tags are the model's own words here, other control strings are plain text. Where the template opens the thought
+        itself, the text's own opening tag is left out.
+
+        Raises:
+            UserError: a word that a word-level model does not have.
+        """
+        if self.prefilled and text.lstrip().startswith(self.tags.think_open):
+            text = text.lstrip().removeprefix(self.tags.think_open).lstrip("\n")
+        if self._words:
+            vocabulary = self.tokenizer.get_vocab()
+            for word in text.split():
+                if word not in vocabulary or (word in self._controls and word not in self.tags.all):
+                    raise UserError(f"{word!r} is no word of this model's vocabulary")
+            return (*(vocabulary[word] for word in text.split()), self.end_id)
+        ids: list[int] = []
+        start = 0
+        for typed in self._own_turns.finditer(text):
+            ids += self._control(text[start : typed.start()]) + self._plain(typed.group())
+            start = typed.end()
+        return (*ids, *self._control(text[start:]), self.end_id)
+
+    @cached_property
+    def end_id(self) -> int:
+        """The token that ends an assistant's turn: the template's, or the end of the sequence."""
+        if self._template is None:
+            turns = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "@@"}]
+            tail = self.tokenizer.apply_chat_template(turns, tokenize=False).rpartition("@@")[2]
+            ends = [token for token in self._control(tail) if token in self.stop_ids]
+            if ends:
+                return ends[0]
+        eos = self.tokenizer.eos_token_id
+        return min(self.stop_ids) if eos is None else eos
 
     def _defused(self, message: Message, aside: list[str]) -> Message:
         """The message with its control strings replaced by numbers into `aside`."""

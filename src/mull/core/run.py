@@ -2,7 +2,7 @@
 
     run.json       seed, versions, machine, status      recipe.toml   the recipe as it was resolved
     lineage.json   stage → fingerprints                 .lock         who is writing here
-    stages/NAME/   stage.json, metrics.jsonl, rollouts/, checkpoints/, model/
+    stages/NAME/   stage.json, metrics.jsonl, rollouts/, checkpoints/, model/ or traces.jsonl
 
 Everything is whole or absent. What a killed process left half-done is cut off when its stage is taken up again.
 Left out on purpose: any knowledge of what a stage does, and torch.
@@ -97,6 +97,15 @@ class StageDir:
     def model(self) -> Path:
         """Where the stage's model is, once it is done."""
         return self.path / "model"
+
+    @property
+    def traces(self) -> Path:
+        """Where the conversations that the stage made are, once it is done."""
+        return self.path / "traces.jsonl"
+
+    def output(self, made: str) -> Path:
+        """Where what the stage makes is: "model" or "traces"."""
+        return {"model": self.model, "traces": self.traces}[made]
 
     # -- metrics
 

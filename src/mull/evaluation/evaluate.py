@@ -1,4 +1,4 @@
-"""Stage `evaluate`: a model on fixed problems, several samples each, every completion kept.
+"""Stage `evaluate`: a model on fixed problems, several samples each, every completion kept. (`sample` asks likewise.)
 
 Problems are asked in a fixed order, a file of rollouts a chunk; a chunk that is on disk is not asked again, so that a
 resumed evaluation gives the same samples once. Random numbers depend on the evaluation's own seed and the problem, not
@@ -29,10 +29,9 @@ from mull.tasks.registry import TaskSpec
 RowsOf = Callable[[int, Sequence[Group]], list[dict[str, Any]]]
 
 
-class EvaluateConfig(Config):
-    """What is measured, on which model."""
+class AskConfig(Config):
+    """Which model is asked what, and how."""
 
-    kind: Literal["evaluate"]
     model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     samples: int = Field(default=16, ge=1, description="completions a problem")
@@ -51,19 +50,25 @@ class EvaluateConfig(Config):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k, self.min_p)
 
 
-def evaluate(
+class EvaluateConfig(AskConfig):
+    """What is measured, on which model."""
+
+    kind: Literal["evaluate"]
+
+
+def ask(
     engine: Engine,
     chat: Chat,
     problems: Sequence[Problem],
     score: Scorer,
-    config: EvaluateConfig,
+    config: AskConfig,
     seed: int,
     stage: StageDir,
     rows: RowsOf,
     stop: Callable[[], bool] = lambda: False,
     report: Callable[[int, dict[str, float]], None] = lambda done, metrics: None,
-) -> dict[str, Any]:
-    """Ask every problem, write the rollouts, and summarise by task.
+) -> list[dict[str, Any]]:
+    """Ask every problem, write the rollouts, and give back all their rows.
 
     Raises:
         Stopped: somebody asked to stop; what was asked is kept.
@@ -79,8 +84,7 @@ def evaluate(
             stage.write_rollouts(number, rows(number, groups))
         right = [row["verdict"] == "correct" for row in stage.read_rollouts(number)]
         report(number + 1, {"pass_rate": sum(right) / len(right)})
-    everything = [row for number in range(len(chunks)) for row in stage.read_rollouts(number)]
-    return {"tasks": summary(everything, config.samples)}
+    return [row for number in range(len(chunks)) for row in stage.read_rollouts(number)]
 
 
 def summary(rows: Sequence[dict[str, Any]], samples: int) -> dict[str, Any]:

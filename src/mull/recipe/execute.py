@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import torch
 
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
-from mull.core.files import sha256_directory, write_json, write_text
+from mull.core.files import sha256_directory, sha256_file, write_json, write_text
 from mull.core.run import Run, StageDir, locked, now
 from mull.recipe.graph import Origin, Recipe, Stage, first_difference, origins
-from mull.recipe.stages import Context
+from mull.recipe.kind import Context
 from mull.recipe.toml import to_toml
 
 
@@ -151,7 +151,7 @@ def _run_stage(
     directory = run.stage(stage.name)
     record = directory.read()
     if record.get("status") == "done":
-        _refuse_lost_model(stage, directory)
+        _refuse_lost_output(stage, directory)
         progress.skipped(stage.name)
         return
     if not record:
@@ -161,15 +161,15 @@ def _run_stage(
         stage=stage.name, kind=stage.settings["kind"], status="running", fingerprint=origin.fingerprint,
         config=stage.settings, started=record.get("started", now()),
     )  # fmt: skip
-    made = {key: str(run.stage(name).model) for key, name in stage.needs.items()}
+    made = {key: str(run.stage(name).output(recipe.stages[name].kind.makes)) for key, name in stage.needs.items()}
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,
         lambda total, unit: progress.begin(stage.name, total, unit), progress.update,
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)
-        hashes = {"model": sha256_directory(directory.model)} if stage.kind.makes_model else {}
-        outputs = {name: name for name in hashes}
+        hashes = {made: _hash(directory.output(made)) for made in (stage.kind.makes,) if made}
+        outputs = {name: directory.output(name).name for name in hashes}
         directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
     progress.finish(stage.name, summary)
 
@@ -196,9 +196,14 @@ def _recorded(directory: StageDir) -> Iterator[None]:
         raise
 
 
-def _refuse_lost_model(stage: Stage, directory: StageDir) -> None:
-    if stage.kind.makes_model and not directory.model.is_dir():
-        raise UserError(f"{directory.model}: gone, though its stage is done; --from {stage.name} makes it again")
+def _refuse_lost_output(stage: Stage, directory: StageDir) -> None:
+    if stage.kind.makes and not directory.output(stage.kind.makes).exists():
+        lost = directory.output(stage.kind.makes)
+        raise UserError(f"{lost}: gone, though its stage is done; --from {stage.name} makes it again")
+
+
+def _hash(path: Path) -> str:
+    return sha256_directory(path) if path.is_dir() else sha256_file(path)
 
 
 def _last_good(directory: StageDir) -> str:

@@ -17,10 +17,11 @@ from typing import Any
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.files import sha256_directory, sha256_file
-from mull.recipe.stages import StageKind
+from mull.recipe.kind import StageKind
 from mull.tasks.registry import parse_spec
 
 REFERENCES = ("init", "model")
+"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,15 @@ class Stage:
 
     @property
     def references(self) -> dict[str, str]:
-        """Reference key → what it names: a stage or a model."""
-        found = {key: getattr(self.config, key, None) for key in REFERENCES}
-        return {key: value for key, value in found.items() if isinstance(value, str)}
+        """Reference key → what it names: a stage, a model, a file of conversations."""
+        return references(self.config)
+
+
+def references(config: Config) -> dict[str, str]:
+    """What a stage's configuration names: `init`, `model`, and `data.1`, `data.2`, …"""
+    found = {key: getattr(config, key, None) for key in REFERENCES}
+    data = {f"data.{number}": spec.source for number, spec in enumerate(getattr(config, "data", ()), 1)}
+    return {key: value for key, value in found.items() if isinstance(value, str)} | data
 
 
 @dataclass(frozen=True)
@@ -79,12 +86,13 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
         ready = [s for s in stages.values() if s.name not in ordered and set(s.needs.values()) <= set(ordered)]
         if not ready:
             left = ", ".join(name for name in stages if name not in ordered)
-            raise UserError(f"stages {left} need each other: break the circle of init and model")
+            raise UserError(f"stages {left} need each other: break the circle of init, model and data")
         ordered[ready[0].name] = ready[0]
     for stage in ordered.values():
         for key, needed in stage.needs.items():
-            if not stages[needed].kind.makes_model:
-                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no model; name one that does")
+            wanted = "model" if key in REFERENCES else "traces"
+            if stages[needed].kind.makes != wanted:
+                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted}; name one that does")
     return ordered
 
 
@@ -101,11 +109,12 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
 
 def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
-    models = [name for key, name in stage.references.items() if key not in stage.needs]
+    outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
+    models = [name for key, name in outside.items() if key in REFERENCES]
     tasks = getattr(stage.config, "tasks", ())
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
-    paths = {text: Path(text).expanduser() for text in [*models, *data] if text}
+    paths = {text: Path(text).expanduser() for text in [*outside.values(), *data] if text}
     files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
     return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}
 

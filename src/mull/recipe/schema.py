@@ -1,7 +1,7 @@
 """A recipe: a TOML file of named stages. Read, checked whole, and only then run.
 
-A stage's `init` or `model` that names another stage makes the graph; anything else there is a model to load. Unknown
-keys, kinds and references are errors before anything is written. Left out on purpose: includes and conditions.
+A stage's `init`, `model` or `data` that names another stage makes the graph; anything else there is to be loaded.
+Unknown keys, kinds and references are errors before anything is written. Left out on purpose: includes and conditions.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import Field
 
 from mull.core.config import Config, apply_overrides, parse_config, read_toml
 from mull.core.errors import UserError, nearest
-from mull.recipe.graph import REFERENCES, Recipe, Stage, in_order
+from mull.recipe.graph import Recipe, Stage, in_order, references
 from mull.recipe.stages import KINDS, StageKind
 
 
@@ -81,7 +81,7 @@ def _stage(name: str, table: dict[str, Any], known: set[str], kinds: Mapping[str
         said = "this key is required" if kind is None else f"unknown kind {kind!r}"
         raise UserError(f"{where}.kind: {said}{nearest(str(kind), kinds)}")
     config = parse_config(kinds[kind].config, table, where)
-    needs = {key: getattr(config, key) for key in REFERENCES if getattr(config, key, None) in known}
+    needs = {key: named for key, named in references(config).items() if named in known}
     return Stage(name, kinds[kind], config, needs)
 
 

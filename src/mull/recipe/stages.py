@@ -1,66 +1,38 @@
-"""What each kind of stage is: its configuration, what is checked before a run, and how it is executed.
+"""The kinds of stages: configuration, what is checked before a run, how it is executed.
 
 Here the parts meet: models are loaded, learner and engine paired, tasks opened, and handed to the stage's own spine.
-Left out on purpose: order, fingerprints and resuming (`execute`).
+Left out on purpose: what a kind is (`kind`), order, fingerprints and resuming (`execute`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-from mull.analysis.behaviours import checks
-from mull.analysis.language import consistency
 from mull.backend.local import make_pair
-from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
-from mull.core.config import Config
-from mull.core.errors import UserError
-from mull.core.files import write_json
-from mull.core.rows import Judge, Reading, rollout_rows
-from mull.core.run import StageDir
-from mull.core.types import Problem, Scored
+from mull.core.rows import rollout_rows
 from mull.engine.local import LocalEngine
-from mull.evaluation.evaluate import EvaluateConfig, evaluate
-from mull.model.load import LoadedModel, check_source, load_model, save_model
+from mull.evaluation.evaluate import EvaluateConfig, ask, summary
+from mull.evaluation.sample import SampleConfig
+from mull.model.load import load_model, save_model
 from mull.model.lora import merge_lora
+from mull.recipe.kind import (
+    Context,
+    StageKind,
+    chat_of,
+    check_model_and_tasks,
+    check_nothing,
+    check_room,
+    judge,
+    report_dropped,
+)
+from mull.recipe.supervised import check_sft, run_sample, run_sft
 from mull.rewards.score import scorer
-from mull.tasks.mixture import Mixture, load_mixture
-from mull.tasks.world.words import lexicon
+from mull.tasks.mixture import load_mixture
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.rl import RLConfig, train_rl
-
-Report = Callable[[int, dict[str, float]], None]
-
-
-@dataclass(frozen=True)
-class Context:
-    """What a stage is given. `models` maps its reference keys (init, model) to what to load.
-
-    Example: `KINDS["rl"].execute(Context(stage_dir, config, {"init": "runs/a/stages/base/model"}, seed=0))`
-    """
-
-    stage: StageDir
-    config: Any
-    models: dict[str, str]
-    seed: int
-    stop: Callable[[], bool] = lambda: False
-    begin: Callable[[int, str], None] = lambda total, unit: None
-    report: Report = lambda done, metrics: None
-
-
-@dataclass(frozen=True)
-class StageKind:
-    """A kind of stage. `version` changes when its code would give other results: finished stages then run anew."""
-
-    config: type[Config]
-    execute: Callable[[Context], dict[str, Any]]
-    check: Callable[[Any, str, frozenset[str]], None]
-    makes_model: bool
-    version: str = "1"
+from mull.train.sft import SFTConfig
 
 
 def run_pretrain(context: Context) -> dict[str, Any]:
@@ -79,9 +51,9 @@ def run_rl(context: Context) -> dict[str, Any]:
     mixture = load_mixture(config.tasks)
     report_dropped(context, mixture)
     loaded = load_model(context.models["init"], config.dtype)
-    chat = _chat(loaded, config.template)
+    chat = chat_of(loaded, config.template)
     learner, engine = make_pair(loaded, config, context.seed)
-    _check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
+    check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
     context.begin(config.steps, "step")
     metrics = train_rl(
         engine,
@@ -106,10 +78,10 @@ def run_evaluate(context: Context) -> dict[str, Any]:
     report_dropped(context, mixture)
     problems = mixture.all
     loaded = load_model(context.models["model"], config.dtype)
-    chat = _chat(loaded, config.template)
-    _check_room(loaded.model, chat, problems, config.max_tokens)
+    chat = chat_of(loaded, config.template)
+    check_room(loaded.model, chat, problems, config.max_tokens)
     context.begin(math.ceil(len(problems) / config.chunk), "chunk")
-    return evaluate(
+    rows = ask(
         LocalEngine(loaded.model, slots=config.slots),
         chat,
         problems,
@@ -121,73 +93,13 @@ def run_evaluate(context: Context) -> dict[str, Any]:
         context.stop,
         context.report,
     )
-
-
-def report_dropped(context: Context, mixture: Mixture) -> None:
-    """`decontamination.json` beside the stage's other files: what was left out of each source, and why."""
-    if mixture.contamination:
-        found = {source: report.as_dict() for source, report in mixture.contamination.items()}
-        write_json(context.stage.path / "decontamination.json", found)
-
-
-def judge(chat: Chat) -> Judge:
-    """What a completion's text shows, for the rollout table."""
-
-    def run(problem: Problem, scored: Scored) -> Reading:
-        _, parts = chat.parse(scored.completion.prompt_ids, scored.completion.token_ids)
-        thought = parts.thinking_text or ""
-        share = consistency(thought, problem.language, lexicon(problem.task)).share
-        return Reading(parts, checks(problem.task, problem.messages[-1].content, thought), share)
-
-    return run
-
-
-def _chat(loaded: LoadedModel, template: str) -> Chat:
-    chosen = R1_ZERO_TEMPLATE if template == "r1-zero" else None
-    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), chosen)
-
-
-def _check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> None:
-    """Raises UserError when a prompt and its completion do not fit the model."""
-    limit = getattr(model.config, "max_position_embeddings", None)
-    if limit is None:
-        return
-    for problem in problems:
-        length = len(chat.encode(problem.messages))
-        if length + max_tokens > limit:
-            raise UserError(
-                f"{problem.id}: its prompt has {length} tokens; with max_tokens = {max_tokens} that exceeds "
-                f"the model's {limit} positions; lower max_tokens or leave long problems out"
-            )
-
-
-def _check_nothing(config: Any, where: str, inner: frozenset[str]) -> None:
-    """A stage that needs nothing from outside."""
-
-
-@contextmanager
-def _named(where: str) -> Iterator[None]:
-    """Put the key in front of what is wrong with its value."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"{where}: {error}") from None
-
-
-def _check_model_and_tasks(key: str) -> Callable[[Any, str, frozenset[str]], None]:
-    def check(config: Any, where: str, inner: frozenset[str]) -> None:
-        """Models and data exist and can be read; raises UserError otherwise."""
-        with _named(f"{where}.{key}"):
-            if key not in inner:
-                check_source(getattr(config, key))
-        with _named(f"{where}.tasks"):
-            load_mixture(config.tasks)
-
-    return check
+    return {"tasks": summary(rows, config.samples)}
 
 
 KINDS: dict[str, StageKind] = {
-    "pretrain": StageKind(PretrainConfig, run_pretrain, _check_nothing, makes_model=True),
-    "rl": StageKind(RLConfig, run_rl, _check_model_and_tasks("init"), makes_model=True),
-    "evaluate": StageKind(EvaluateConfig, run_evaluate, _check_model_and_tasks("model"), makes_model=False),
+    "pretrain": StageKind(PretrainConfig, run_pretrain, check_nothing, makes="model"),
+    "rl": StageKind(RLConfig, run_rl, check_model_and_tasks("init"), makes="model"),
+    "sft": StageKind(SFTConfig, run_sft, check_sft, makes="model"),
+    "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
+    "evaluate": StageKind(EvaluateConfig, run_evaluate, check_model_and_tasks("model"), makes=""),
 }

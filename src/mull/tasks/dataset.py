@@ -7,12 +7,9 @@ field. Left out on purpose: streaming, caching and column types; a file of probl
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
-import zlib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,15 +18,13 @@ from mull.core.errors import UserError, nearest
 from mull.core.types import Message, Problem
 from mull.tasks.presets import Fields
 from mull.tasks.shapes import Shape
+from mull.tasks.tables import Row, check_row, read_table
 from mull.verify.extract import last_box
 from mull.verify.registry import check_gold
 
-SUFFIXES = (".jsonl", ".json", ".parquet", ".jsonl.gz", ".json.gz")
 ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym", "code-io", "code-call", "code-check"})
 """Verifiers whose data are in other fields; an answer among `fields.data` reaches them as it is."""
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,13 +49,7 @@ def read_file(path: Path, reading: Reading) -> list[Problem]:
     Raises:
         UserError: the file is missing, empty or of an unknown kind, or a row is not what `reading` says.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        rows = list(_rows(path))
-    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from None
-    return problems_of(rows, str(path), reading)
+    return problems_of(read_table(path), str(path), reading)
 
 
 def read_hub(name: str, subset: str, reading: Reading) -> list[Problem]:
@@ -84,50 +73,6 @@ def read_hub(name: str, subset: str, reading: Reading) -> list[Problem]:
     return problems_of([dict(row) for row in rows], name, reading)
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".parquet"):
-        yield from _parquet(path)
-        return
-    if not name.endswith((".jsonl", ".json")):
-        raise UserError(f"{path}: unknown kind of file; use {', '.join(SUFFIXES)}")
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8-sig") as file:
-        text = file.read()
-    yield from _json_array(path, text) if text.lstrip().startswith("[") else _json_lines(path, text)
-
-
-def _parquet(path: Path) -> list[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        return pyarrow.parquet.read_table(path).to_pylist()
-    except pyarrow.ArrowException as error:
-        raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from None
-
-
-def _json_array(path: Path, text: str) -> list[Row]:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not valid JSON (line {error.lineno}: {error.msg})") from None
-    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets thousands deep
-        raise UserError(f"{path}: cannot be read as JSON ({error})") from None
-
-
-def _json_lines(path: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            yield json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: row {number} is not valid JSON ({error.msg})") from None
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{path}: row {number} cannot be read as JSON ({error})") from None
-
-
 def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]:
     """Rows as problems, every one checked.
 
@@ -137,9 +82,7 @@ def problems_of(rows: list[Row], source: str, reading: Reading) -> list[Problem]
     problems: dict[str, Problem] = {}
     for number, row in enumerate(rows, 1):
         where = f"{source}: row {number}"
-        if not isinstance(row, Mapping):
-            raise UserError(f"{where}: an object with fields is needed, not {type(row).__name__}")
-        _check_text(row, where)
+        check_row(row, where)
         for flat in reading.shape(row, where) if reading.shape else (row,):
             problem = _problem(flat, number, where, reading)
             if problem is None:
@@ -176,12 +119,6 @@ def _problem(row: Row, number: int, where: str, reading: Reading) -> Problem | N
     )
     check_gold(problem, where if gold is None else f"{where}, field {_names(fields.answer)}")
     return problem
-
-
-def _check_text(row: Row, where: str) -> None:
-    """Half of a surrogate pair is valid in JSON, and fails when it is encoded or written in the middle of a run."""
-    if any("\ud800" <= char <= "\udfff" for char in json.dumps(row, ensure_ascii=False, default=str)):
-        raise UserError(f"{where}: half of a surrogate pair (such as \\ud800), which is no character; mend the row")
 
 
 def _gold(row: Row, where: str, reading: Reading) -> str | None:

@@ -25,10 +25,11 @@ from mull.core.types import Problem
 from mull.tasks.arithmetic import ARITHMETIC
 from mull.tasks.base import Task, unit_hash
 from mull.tasks.countdown import COUNTDOWN
-from mull.tasks.dataset import SUFFIXES, Reading, read_file, read_hub
+from mull.tasks.dataset import Reading, read_file, read_hub
 from mull.tasks.decontaminate import SIZES, Contamination, Prompt, find
 from mull.tasks.gym import PREFIX, gym_problems
 from mull.tasks.presets import PRESETS, Fields
+from mull.tasks.tables import SUFFIXES
 from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
 from mull.verify.registry import VERIFIERS, check_gold
 

@@ -8,8 +8,7 @@ Left out on purpose: corpora of plain text (start from a pretrained model instea
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
@@ -19,6 +18,7 @@ from mull.algo.samples import Example
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
 from mull.tasks.world.corpus import documents
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
+from mull.train.batches import plan
 from mull.train.learner import Learner
 from mull.train.loop import Checkpointing, Loop
 from mull.train.optim import OptimConfig
@@ -55,28 +55,6 @@ def corpus_examples(count: int, seed: int) -> list[Example]:
         Example(tuple(ids[word] for word in doc.words), tuple(map(float, doc.predictable)))
         for doc in documents(count, seed)
     ]
-
-
-def plan(lengths: Sequence[int], batch_tokens: int, seed: int, window: int = 2000) -> list[list[int]]:
-    """Indices of the documents of every step: each document once, similar lengths together within a shuffled window."""
-    rng = random.Random(f"plan {seed}")
-    order = list(range(len(lengths)))
-    rng.shuffle(order)
-    steps: list[list[int]] = []
-    for start in range(0, len(order), window):
-        batch: list[int] = []
-        batches = [batch]
-        room = batch_tokens
-        for i in sorted(order[start : start + window], key=lambda i: lengths[i]):
-            if room <= 0:
-                batch = []
-                batches.append(batch)
-                room = batch_tokens
-            batch.append(i)
-            room -= lengths[i]
-        rng.shuffle(batches)
-        steps += batches
-    return steps
 
 
 def pretrain(

@@ -1,0 +1,117 @@
+"""What a kind of stage is, and what the kinds share: loading, checking, reading completions.
+
+Left out on purpose: the kinds themselves (`stages`, `supervised`), order, fingerprints and resuming (`execute`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from mull.analysis.behaviours import checks
+from mull.analysis.language import consistency
+from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
+from mull.core.config import Config
+from mull.core.errors import UserError
+from mull.core.files import write_json
+from mull.core.rows import Judge, Reading
+from mull.core.run import StageDir
+from mull.core.types import Problem, Scored
+from mull.model.load import LoadedModel, check_source
+from mull.tasks.mixture import Mixture, load_mixture
+from mull.tasks.world.words import lexicon
+
+Report = Callable[[int, dict[str, float]], None]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is given. `models` maps its reference keys (init, model) to what to load.
+
+    Example: `KINDS["rl"].execute(Context(stage_dir, config, {"init": "runs/a/stages/base/model"}, seed=0))`
+    """
+
+    stage: StageDir
+    config: Any
+    models: dict[str, str]
+    seed: int
+    stop: Callable[[], bool] = lambda: False
+    begin: Callable[[int, str], None] = lambda total, unit: None
+    report: Report = lambda done, metrics: None
+
+
+@dataclass(frozen=True)
+class StageKind:
+    """A kind of stage. `version` changes when its code would give other results: finished stages then run anew."""
+
+    config: type[Config]
+    execute: Callable[[Context], dict[str, Any]]
+    check: Callable[[Any, str, frozenset[str]], None]
+    makes: Literal["model", "traces", ""]
+    """What later stages can build on."""
+    version: str = "1"
+
+
+def report_dropped(context: Context, mixture: Mixture) -> None:
+    """`decontamination.json` beside the stage's other files: what was left out of each source, and why."""
+    if mixture.contamination:
+        found = {source: report.as_dict() for source, report in mixture.contamination.items()}
+        write_json(context.stage.path / "decontamination.json", found)
+
+
+def judge(chat: Chat) -> Judge:
+    """What a completion's text shows, for the rollout table."""
+
+    def run(problem: Problem, scored: Scored) -> Reading:
+        _, parts = chat.parse(scored.completion.prompt_ids, scored.completion.token_ids)
+        thought = parts.thinking_text or ""
+        share = consistency(thought, problem.language, lexicon(problem.task)).share
+        return Reading(parts, checks(problem.task, problem.messages[-1].content, thought), share)
+
+    return run
+
+
+def chat_of(loaded: LoadedModel, template: str) -> Chat:
+    chosen = R1_ZERO_TEMPLATE if template == "r1-zero" else None
+    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), chosen)
+
+
+def check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> None:
+    """Raises UserError when a prompt and its completion do not fit the model."""
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if limit is None:
+        return
+    for problem in problems:
+        length = len(chat.encode(problem.messages))
+        if length + max_tokens > limit:
+            raise UserError(
+                f"{problem.id}: its prompt has {length} tokens; with max_tokens = {max_tokens} that exceeds "
+                f"the model's {limit} positions; lower max_tokens or leave long problems out"
+            )
+
+
+def check_nothing(config: Any, where: str, inner: frozenset[str]) -> None:
+    """A stage that needs nothing from outside."""
+
+
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Put the key in front of what is wrong with its value."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+def check_model_and_tasks(key: str) -> Callable[[Any, str, frozenset[str]], None]:
+    def check(config: Any, where: str, inner: frozenset[str]) -> None:
+        """Models and data exist and can be read; raises UserError otherwise."""
+        with named(f"{where}.{key}"):
+            if key not in inner:
+                check_source(getattr(config, key))
+        with named(f"{where}.tasks"):
+            load_mixture(config.tasks)
+
+    return check
