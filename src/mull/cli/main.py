@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mull import __version__
-from mull.cli import fetch, report, run, tasks, verify
+from mull.cli import doctor, fetch, report, run, tasks, verify
 from mull.core.errors import StageFailed, Stopped, UserError
 
 app = typer.Typer(
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, report, tasks, verify, fetch):
+for command in (run, report, tasks, verify, fetch, doctor):
     command.register(app)
 
 

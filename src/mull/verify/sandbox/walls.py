@@ -66,6 +66,13 @@ def current(packages: Sequence[str] = ()) -> Wall:
         return _standing[kit]
 
 
+def check(wanted: str) -> None:
+    """Raises:
+    UserError: no such wall.
+    """
+    _parsed(wanted)
+
+
 def put_up(wanted: str, packages: Sequence[str] = (), unsandboxed: bool = False) -> Wall:
     """A wall of one's own, started; `auto` is the strongest, `unsandboxed` allows none where there is no other.
 
