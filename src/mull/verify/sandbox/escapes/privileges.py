@@ -176,7 +176,8 @@ for path in ('/proc/sys/kernel/core_pattern', '/proc/sysrq-trigger', '/proc/sys/
         "files outside",
         "writes beside the host's files",
         """
-for place in H['folders']:
+for place in H['folders'][1:] + [os.path.dirname(H['bait'])]:
+    if place == '/tmp': continue  # its own
     attempt(lambda: open(place + '/' + H['nonce'], 'x').close())
 """,
     ),
