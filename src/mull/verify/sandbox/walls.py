@@ -67,8 +67,10 @@ def current(packages: Sequence[str] = ()) -> Wall:
 
 
 def check(wanted: str) -> None:
-    """Raises:
-    UserError: no such wall.
+    """Is there such a wall?
+
+    Raises:
+        UserError: no.
     """
     _parsed(wanted)
 

@@ -112,3 +112,23 @@ def attempt(act):
         print("GOT", str(got)[:300], flush=True)
 """
 """What every program of the list begins with; `H` (the facts) and `NUMBERS` (of system calls) stand before it."""
+MEMORY = """
+WORD = b"bait" + b"_"
+def look(pid):
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
+        for line in maps:
+            span, modes = line.split()[:2]
+            start, end = (int(part, 16) for part in span.split("-"))
+            if "w" not in modes or end - start > 16 << 20:
+                continue
+            try:
+                mem.seek(start)
+                text = mem.read(end - start)
+            except OSError:
+                continue
+            at = text.find(WORD)
+            while at >= 0:
+                print(text[at:at + 40])
+                at = text.find(WORD, at + 1)
+"""
+"""Prints every secret that stands in the memory of a process."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mull.verify.sandbox.escapes.base import Escape
+from mull.verify.sandbox.escapes.base import MEMORY, Escape
 
 _SEARCH = """
 import gc
@@ -19,33 +19,17 @@ def search():
             found.append(text[at:at + 40])
     return found
 """
-_MEMORY = """
-import glob
-WORD = b"bait" + b"_"
-def look(pid):
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in maps:
-            span, modes = line.split()[:2]
-            start, end = (int(part, 16) for part in span.split("-"))
-            if "w" in modes and end - start < 16 << 20:
-                try:
-                    mem.seek(start)
-                    text = mem.read(end - start)
-                except OSError:
-                    continue
-                at = text.find(WORD)
-                while at >= 0:
-                    print(text[at:at + 40])
-                    at = text.find(WORD, at + 1)
+_EVERYWHERE = """
 def everywhere():
-    read = 0
-    for path in sorted(glob.glob("/proc/[0-9]*"), key=lambda path: -int(path[6:]))[:12]:
+    with open(f"/proc/{os.getppid()}/stat") as file:
+        family = [int(file.read().rpartition(")")[2].split()[1])]  # who made our keeper made the others
+    for pid in family:
         try:
-            look(int(path[6:]))
-            read += 1
+            with open(f"/proc/{pid}/task/{pid}/children") as file:
+                family += [int(child) for child in file.read().split()]
+            look(pid)
         except OSError:
             pass
-    if not read: fail(2)
     raise LookupError
 """
 
@@ -61,8 +45,9 @@ print('tried')
     ),
     Escape(
         "a job beside it",
-        "looks in the memory of every process for what is judged beside it",
-        _MEMORY
+        "looks for what is judged beside it in the memory of all that its fork server made",
+        MEMORY
+        + _EVERYWHERE
         + """
 attempt(everywhere)
 """,

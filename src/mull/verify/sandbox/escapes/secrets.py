@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mull.verify.sandbox.base import How
-from mull.verify.sandbox.escapes.base import Escape, needs
+from mull.verify.sandbox.escapes.base import MEMORY, Escape, needs
 
 _PARTS_OF_PROC = """
 import glob
@@ -21,25 +21,6 @@ def contents(pattern):
     print(found[at:at + 40] if at >= 0 else "read, but no secret")
     raise LookupError
 """
-_MEMORY = """
-def memory(pid):
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
-        for line in maps:
-            span, modes, *_, = line.split()[:2]
-            start, end = (int(part, 16) for part in span.split("-"))
-            if "w" in modes and end - start < 64 << 20:
-                try:
-                    mem.seek(start)
-                    text = mem.read(end - start)
-                except OSError:
-                    continue
-                at = text.find(WORD)
-                while at >= 0:
-                    print(text[at:at + 40])
-                    at = text.find(WORD, at + 1)
-WORD = b"bait" + b"_"
-"""
-
 SECRETS = (
     Escape(
         "home",
@@ -200,9 +181,9 @@ attempt(lambda: contents('/proc/[0-9]*/cmdline'))
     Escape(
         "memory by /proc",
         "reads the memory of a process of the host",
-        _MEMORY
+        MEMORY
         + """
-attempt(lambda: memory(H['victim']) or fail(2))
+attempt(lambda: look(H['victim']) or fail(2))
 """,
         needs("victim", "sleep program"),
     ),
