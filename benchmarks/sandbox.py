@@ -5,8 +5,9 @@
 
 The same small programs (read a number, compute, print) go, a few at a time and in turns, to the fork server with every
 wall of `namespaces` up, to a new interpreter each (`python -I -S`, no wall at all) and to bubblewrap where there is a
-bwrap; two workers. With `--soak` honest and hostile programs are mixed over four workers: every honest one must be
-judged right, and afterwards no process, mount, file or descriptor may be left and memory must be flat.
+bwrap; two workers. Processor time is that of the programs, their walls and this process; what happens within bwrap is
+not in it. With `--soak` honest and hostile programs are mixed over four workers: every honest one must be judged right,
+and afterwards no process, mount, file or descriptor may be left and memory must be flat.
 """
 
 from __future__ import annotations
@@ -79,18 +80,18 @@ def speed(total: int) -> dict[str, dict[str, Any]]:
             print(f"left out: {error}", file=sys.stderr)
     ways["subprocess"] = bare
     times: dict[str, list[float]] = {name: [] for name in ways}
-    clock = dict.fromkeys(ways, 0.0)
+    clock, cpu = dict.fromkeys(ways, 0.0), dict.fromkeys(ways, 0.0)
+    servers = [wall._process.pid for wall in standing if isinstance(wall, ForkServer) and wall._process]
     with ThreadPoolExecutor(WORKERS) as pool:
         for round_ in range(total // CHUNK):
             for name, run in ways.items():
                 numbers = [100 + (round_ * CHUNK + i) % 50 for i in range(CHUNK)]
-                started = time.perf_counter()
+                before, started = spent(servers), time.perf_counter()
                 found = list(pool.map(lambda n, run=run: timed(run, n), numbers))
-                clock[name] += time.perf_counter() - started
                 if round_:  # the first is for caches
+                    clock[name] += time.perf_counter() - started
+                    cpu[name] += spent(servers) - before
                     times[name] += found
-                else:
-                    clock[name] = 0.0
     for wall in standing:
         wall.close()
     report = {
@@ -99,12 +100,21 @@ def speed(total: int) -> dict[str, dict[str, Any]]:
             "a_second": round(len(times[name]) / clock[name], 1),
             "median_ms": round(statistics.median(times[name]), 1),
             "p95_ms": round(statistics.quantiles(times[name], n=20)[-1], 1),
+            "cpu_ms": round(cpu[name] / len(times[name]) * 1e3, 1),
         }
         for name in ways
     }
     for row in report.values():
         row["times_as_fast_as_subprocess"] = round(row["a_second"] / report["subprocess"]["a_second"], 2)
     return report
+
+
+def spent(servers: list[int]) -> float:
+    """Processor seconds of this process, the fork servers, and all that they have started and waited for."""
+    ticks = 0
+    for pid in ("self", *servers):
+        ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def memory_kb(pid: int | str) -> int:
