@@ -97,8 +97,8 @@ def _evidence(wall: Wall, scene: Scene, escape: Escape, ran: Ran, facts: Facts, 
     said = ran.out + ran.why
     found = ["a secret came back"] if any(token in said for token in [scene.secret, *tokens]) else []
     found += [_claim(line[4:].strip()) for line in said.splitlines() if line.startswith("GOT")]
-    if ran.how.ours:
-        found.append(f"it made its end look like our failure ({ran.how})")
+    if ran.how is How.REFUSED:
+        found.append("it made its end look like a failure of the sandbox")
     found += scene.harm()
     if escape.then:
         after = next(wall.runs(source(escape, facts, escape.then), [""], escape.limits))
@@ -123,6 +123,8 @@ def _judged(escape: Escape, ran: Ran, evidence: list[str]) -> tuple[Outcome, str
         return Outcome.DOES_NOT_APPLY, "this kernel has no such call"
     if ran.how is How.DONE and said:
         return Outcome.STOPPED, ", ".join(line for line in said if line)[:200] or "nothing was seen of it"
+    if ran.how is How.STARVED and How.IDLE in escape.ends:
+        return Outcome.STOPPED, f"ended by the clock {STARVED_TRIES} times; the machine is too busy to say more"
     refused = "Errno" in ran.why or "MemoryError" in ran.why or "thread" in ran.why
     if ran.how in escape.ends and (ran.how is not How.RAISED or refused):
         return Outcome.STOPPED, f"ended: {ran.how}"
