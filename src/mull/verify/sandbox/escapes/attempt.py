@@ -102,10 +102,10 @@ def _evidence(wall: Wall, scene: Scene, escape: Escape, ran: Ran, facts: Facts, 
     found += scene.harm()
     if escape.then:
         after = next(wall.runs(source(escape, facts, escape.then), [""], escape.limits))
-        if "GOT" in after.out or "no " not in after.out:
+        if "GOT" in after.out or ("no " not in after.out and after.how is not How.STARVED):
             found.append(f"the next program met it: {(after.out or after.why).strip()[:100]}")
     honest = next(wall.runs(_HONEST, [""], Limits()))
-    if honest.out != "42\n":
+    if honest.out != "42\n" and honest.how is not How.STARVED:
         found.append(f"the next program was judged wrongly ({honest.how})")
     return found
 

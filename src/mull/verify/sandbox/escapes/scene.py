@@ -82,10 +82,13 @@ class Scene:
         self._listen()
         self._share()
         self._start_victim()
+        self._before = self._state()
 
     def _bait(self, folder: str) -> str:
         """A file that everybody may read, if there can be one."""
         path = os.path.join(folder, f"bait-{self.nonce}")
+        if os.path.exists(path):
+            return path  # the user's home may be where the host was started
         try:
             with open(path, "x") as file:
                 file.write(self.secret)
@@ -168,7 +171,6 @@ class Scene:
             # where its environment begins; see proc_pid_stat(5), counted after the name, which may hold anything
             fields = Path(f"/proc/{victim.pid}/stat").read_text().rpartition(")")[2].split()
             self.facts["address"] = int(fields[47])
-        self._before = self._state()
 
     def facing(self, wall: Wall) -> Facts:
         """The facts, with what there is only behind this wall."""
@@ -240,6 +242,7 @@ class Scene:
         if self._victim is not None:
             _end(self._victim)
             self._start_victim()
+        self._before = self._state()
 
     def _leftovers(self) -> list[int]:
         """Processes that a job has left behind, by the name that it gave itself; they are killed here."""
