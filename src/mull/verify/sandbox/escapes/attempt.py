@@ -20,6 +20,7 @@ from mull.verify.sandbox.escapes.resources import RESOURCES
 from mull.verify.sandbox.escapes.scene import Scene
 from mull.verify.sandbox.escapes.secrets import SECRETS
 from mull.verify.sandbox.escapes.table import HARMFUL_BEHIND, expected
+from mull.verify.sandbox.host import ForkServer
 
 ESCAPES = (*SECRETS, *NETWORK, *PROCESSES, *PRIVILEGES, *KERNEL, *RESOURCES, *NEIGHBOURS)
 BY_NAME = {escape.name: escape for escape in ESCAPES}
@@ -104,6 +105,8 @@ def _evidence(wall: Wall, scene: Scene, escape: Escape, ran: Ran, facts: Facts, 
         after = next(wall.runs(source(escape, facts, escape.then), [""], escape.limits))
         if "GOT" in after.out or ("no " not in after.out and after.how is not How.STARVED):
             found.append(f"the next program met it: {(after.out or after.why).strip()[:100]}")
+    if not isinstance(wall, ForkServer) and not escape.harmful:
+        return found  # nothing lives on between its jobs that could be spoilt
     honest = next(wall.runs(_HONEST, [""], Limits()))
     if honest.out != "42\n" and honest.how is not How.STARVED:
         found.append(f"the next program was judged wrongly ({honest.how})")
