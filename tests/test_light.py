@@ -23,7 +23,8 @@ assert not heavy, heavy
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["run", "--help"], ["report", "--help"], ["verify", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["run", "--help"], ["report", "--help"], ["verify", "--help"], ["doctor", "--help"], ["--version"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(

@@ -1,7 +1,8 @@
 """The `mull` command: its commands, and one place where errors become lines and exit codes.
 
 0: it did what was asked; 2: a mistake in what was given, be it a file or the words of a command, said in one line;
-1: a stage stopped to prevent harm; 130: stopped by Ctrl-C. Nothing heavy is imported before a command needs it.
+1: a stage stopped to prevent harm, or a sandbox failed (`mull doctor`); 130: stopped by Ctrl-C. Nothing heavy is
+imported before a command needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mull import __version__
-from mull.cli import fetch, report, run, tasks, verify
+from mull.cli import doctor, fetch, report, run, tasks, verify
 from mull.core.errors import StageFailed, Stopped, UserError
 
 app = typer.Typer(
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, report, tasks, verify, fetch):
+for command in (run, report, tasks, verify, fetch, doctor):
     command.register(app)
 
 

@@ -10,16 +10,17 @@ from mull.core.errors import UserError
 from mull.verify.sandbox import walls, wire
 from mull.verify.sandbox.base import Call, How, Limits, Ran, Wall
 from mull.verify.sandbox.channel import CannotStart
+from mull.verify.sandbox.escapes.base import Brief
 from mull.verify.sandbox.host import ForkServer
 
-SHORT = Limits(seconds=1)
+SHORT = Brief()
 
 
 def runs(wall: Wall, source: str, inputs: list[str], limits: Limits) -> list[Ran]:
     return list(wall.runs(source, inputs, limits))
 
 
-@pytest.fixture(scope="module", params=["namespaces", "landlock"])
+@pytest.fixture(scope="module", params=["namespaces", "landlock", "bubblewrap"])
 def wall(request: pytest.FixtureRequest) -> Iterator[Wall]:
     try:
         standing = walls.put_up(request.param)

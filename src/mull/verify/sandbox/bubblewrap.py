@@ -44,7 +44,7 @@ class Bubblewrap:
     def __init__(self, slots: int = 0) -> None:
         self._program = shutil.which("bwrap", path=os.environ.get("PATH", "") + ":/usr/bin") or ""
         self._slots = threading.BoundedSemaphore(slots or max(2, os.cpu_count() or 1))
-        self._uid = 61184 + os.getpid() % 4000 if os.getuid() == 0 else os.getuid()
+        self._uid = linux.job_uid()
         self._proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._python = ""
 

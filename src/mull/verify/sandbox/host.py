@@ -24,12 +24,13 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from mull.verify.sandbox import wire
+from mull.verify.sandbox import linux, wire
 from mull.verify.sandbox.base import Ask, Limits, Ran
 from mull.verify.sandbox.channel import FRAME_SLACK, CannotStart, Channel, calls, runs
 
 START_SECONDS = 120.0
 GRACE_SECONDS = 10.0
+THREADS_A_SLOT = 64
 MOST_SECONDS = 3600.0
 """A sandbox that nobody ends is ended after so long."""
 
@@ -109,7 +110,7 @@ class ForkServer:
             "binds": [os.path.realpath(path) for path in [*runtime, *own] if os.path.isdir(path)] + own,
             "path": own,
             "preload": self.preload,
-            "uid": 61184 + os.getpid() % 4000,  # nobody's: systemd's range for users that come and go
+            "uid": linux.job_uid(),
             "tmp_mb": Limits.tmp_mb,
         }
 
@@ -136,13 +137,20 @@ class ForkServer:
                             self._stop()
                             if attempt:
                                 raise CannotStart(f"{self.name}: {error}") from None
-                counts = limits.processes if self.name == "namespaces" else 0
+                counts = self._processes(limits)
                 channel = Channel(ours, limits, lambda: _finish(status))
                 try:
                     channel.send({**job, "limits": limits.as_job(counts)})
                     yield channel
                 finally:
                     channel.end()
+
+    def _processes(self, limits: Limits) -> int:
+        """How many processes a job may have, or 0. Without namespaces the kernel counts those of the whole user, so
+        that there is a bound for a user of our own only, and all jobs share it."""
+        if self.name == "namespaces":
+            return limits.processes
+        return THREADS_A_SLOT * self._count if self.name == "landlock" and os.getuid() == 0 else 0
 
     def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:
         return runs(self, source, inputs, limits)

@@ -111,6 +111,12 @@ def drop_ids(uid: int, gid: int) -> None:
     LIBC.prctl(_PR_DUMPABLE, 1, 0, 0, 0)  # else /proc/self belongs to root, and ids could not be mapped
 
 
+def job_uid() -> int:
+    """Whom jobs of this process run as: its own user, or where that is root nobody's number, from the range that
+    systemd keeps for users that come and go."""
+    return os.getuid() or 61184 + os.getpid() % 4000
+
+
 def drop_capabilities() -> None:
     """No privilege in this user namespace, and none to be had again."""
     for number in range(64):

@@ -66,6 +66,15 @@ def current(packages: Sequence[str] = ()) -> Wall:
         return _standing[kit]
 
 
+def check(wanted: str) -> None:
+    """Is there such a wall?
+
+    Raises:
+        UserError: no.
+    """
+    _parsed(wanted)
+
+
 def put_up(wanted: str, packages: Sequence[str] = (), unsandboxed: bool = False) -> Wall:
     """A wall of one's own, started; `auto` is the strongest, `unsandboxed` allows none where there is no other.
 
