@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -36,6 +37,7 @@ from mull.verify.sandbox.host import ForkServer
 
 PROGRAM = "n = int(input())\nprint(sum(i * i % 7 for i in range(n)))"
 CHUNK = 20
+BATCH = 250
 WORKERS, SOAK_WORKERS = 2, 4
 HOSTILE_SHARE = 0.5
 SLOW = frozenset(("a job beside it", "100 GB", "endless complaint"))
@@ -153,21 +155,26 @@ def soak(total: int) -> dict[str, Any]:
         facts = scene.facing(wall)
         server = facts["server"]
         kinds = [escape.name for escape in attempt.ESCAPES if fits(escape, facts)]
-        traces, found = [], [""]
+        traces: list[dict[str, int]] = []
+        faults: Counter[str] = Counter()
         started = time.perf_counter()
         for part in (total // 4, total - total // 4):
-            names = [rng.choice(kinds) if rng.random() < HOSTILE_SHARE else "" for _ in range(part)]
-            jobs = [(name, rng.randrange(1, 400)) for name in names]
-            found += pool.map(lambda job: one(wall, *job, facts), jobs)
+            for begin in range(0, part, BATCH):  # what is in flight must not look like a leak
+                names = [
+                    rng.choice(kinds) if rng.random() < HOSTILE_SHARE else "" for _ in range(min(BATCH, part - begin))
+                ]
+                jobs = [(name, rng.randrange(1, 400)) for name in names]
+                faults.update(filter(None, pool.map(lambda job: one(wall, *job, facts), jobs)))
             traces.append(trace(wall))
         seconds = time.perf_counter() - started
-        wrong = [line for line in found if line not in ("", "starved")]
+        starved = faults.pop("starved", 0)
+        wrong = list(faults.elements())
         if wall._process is None or wall._process.pid != server:
             wrong.append("the fork server was replaced")
         wrong += scene.harm()
         left = len(named(scene.nonce))
     return {
-        "programs": total, "wrong": wrong[:20], "wrong_count": len(wrong), "starved": found.count("starved"),
+        "programs": total, "wrong": wrong[:20], "wrong_count": len(wrong), "starved": starved,
         "processes_left": left,
         "at_a_quarter": traces[0], "at_the_end": traces[1], "seconds": round(seconds, 1),
         "a_second": round(total / seconds, 1),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 BENCHMARK = Path(__file__).parents[3] / "benchmarks" / "sandbox.py"
-SLACK_KB = 16 << 10
+SLACK_KB = 4 << 10
 
 
 def soaked(programs: int) -> None:
