@@ -31,7 +31,7 @@ def test_constant_groups_leave_whole_and_excluded_samples_alone() -> None:
 
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match="one number for every sample"):
+    with pytest.raises(ValueError, match="one entry for every sample"):
         live_samples([Group(PROBLEM, (scored((5,)),))], [[1.0, 2.0]])
     with pytest.raises(ValueError, match="prompt token"):
         Sample((1, 2), 0, (True, True), (0.0, 0.0))

@@ -150,7 +150,7 @@ def _pack_samples(units: list[Unit], every: Sequence[Sample], scales: Sequence[f
         [sample.tokens for sample in samples],
         [[sample.prompt_length + i for i in places] for sample, places in zip(samples, picked, strict=True)],
         weight_N=_repeated([scales[i] for i in members], counts),
-        advantage_N=_repeated([sample.advantage for sample in samples], counts),
+        advantage_N=_floats([s.advantages[i] for s, places in zip(samples, picked, strict=True) for i in places]),
         old_logprobs_N=per_token([sample.old_logprobs for sample in samples]),
         ref_logprobs_N=per_token([sample.ref_logprobs for sample in samples]),
         proximal_logprobs_N=per_token([sample.proximal_logprobs for sample in samples]),

@@ -11,14 +11,18 @@ from dataclasses import dataclass
 
 from mull.core.types import Completion, Group
 
+Advantage = float | Sequence[float]
+"""One number for a whole completion, or one for each of its tokens."""
+
 
 @dataclass(frozen=True)
 class Sample:
     """One completion of one prompt; the per-token fields run over the completion, prompt excluded.
 
     `loss_mask` is True where the model sampled the token. `old_logprobs` are the sampler's, at its temperature.
-    `group` numbers the prompt within the batch. `ref_logprobs` are the reference model's, `proximal_logprobs` the
-    learner's own before the updates of a batch; None where they are not needed.
+    `advantage` is one number for all tokens, or one for each. `group` numbers the prompt within the batch.
+    `ref_logprobs` are the reference model's, `proximal_logprobs` the learner's own before the updates of a batch; None
+    where they are not needed.
 
     Example: `Sample((5, 9, 7, 1), 2, (True, True), (-0.1, -2.3), advantage=1.0)`
     """
@@ -27,7 +31,7 @@ class Sample:
     prompt_length: int
     loss_mask: tuple[bool, ...]
     old_logprobs: tuple[float, ...]
-    advantage: float = 0.0
+    advantage: Advantage = 0.0
     group: int = 0
     ref_logprobs: tuple[float, ...] | None = None
     proximal_logprobs: tuple[float, ...] | None = None
@@ -37,8 +41,16 @@ class Sample:
         if self.prompt_length < 1:
             raise ValueError("a sample needs at least one prompt token: nothing predicts its first token otherwise")
         per_token = [self.loss_mask, self.old_logprobs, self.ref_logprobs, self.proximal_logprobs]
+        per_token += [] if isinstance(self.advantage, float | int) else [self.advantage]  # type: ignore[list-item]
         if any(values is not None and len(values) != length for values in per_token):
             raise ValueError(f"per-token fields must have {length} entries, one a completion token")
+
+    @property
+    def advantages(self) -> tuple[float, ...]:
+        """One number a completion token."""
+        if isinstance(self.advantage, float | int):
+            return (float(self.advantage),) * len(self.loss_mask)
+        return tuple(self.advantage)
 
     @property
     def valid(self) -> int:
@@ -63,7 +75,7 @@ class Example:
             raise ValueError(f"{len(self.tokens)} tokens but {len(self.weights)} weights")
 
 
-def sample_of(completion: Completion, advantage: float = 0.0, group: int = 0) -> Sample:
+def sample_of(completion: Completion, advantage: Advantage = 0.0, group: int = 0) -> Sample:
     """A completion as a Sample: forced positions are masked out."""
     mask = tuple(i not in completion.forced for i in range(len(completion.token_ids)))
     return Sample(
@@ -77,7 +89,7 @@ def sample_of(completion: Completion, advantage: float = 0.0, group: int = 0) ->
 
 
 def live_samples(
-    groups: Sequence[Group], weights_PG: Sequence[Sequence[float]], mask_truncated: bool = False
+    groups: Sequence[Group], weights_PG: Sequence[Sequence[Advantage]], mask_truncated: bool = False
 ) -> list[Sample]:
     """The samples that count in the loss: of groups with any non-zero weight, those that are not excluded.
 
@@ -86,16 +98,21 @@ def live_samples(
     `mask_truncated`, samples that hit the token limit are left out, of the mean too.
 
     Raises:
-        ValueError: `weights_PG` has not the shape of `groups`.
+        ValueError: `weights_PG` has not the shape of `groups`, or a row of it not that of its completion.
     """
     if [len(g.samples) for g in groups] != [len(row) for row in weights_PG]:
-        raise ValueError("weights must hold one number for every sample of every group")
+        raise ValueError("weights must hold one entry for every sample of every group")
     samples = []
     for number, (group, weights) in enumerate(zip(groups, weights_PG, strict=True)):
-        if not any(weights):
+        if not any(pushes(weight) for weight in weights):
             continue
         for scored, weight in zip(group.samples, weights, strict=True):
-            sample = sample_of(scored.completion, float(weight), number)
+            sample = sample_of(scored.completion, weight, number)
             if sample.valid and not scored.excluded and not (mask_truncated and scored.completion.truncated):
                 samples.append(sample)
     return samples
+
+
+def pushes(advantage: Advantage) -> bool:
+    """Is any of it not 0?"""
+    return bool(advantage) if isinstance(advantage, float | int) else any(advantage)

@@ -24,7 +24,7 @@ from mull.algo.config import AlgorithmConfig
 from mull.algo.logprobs import TokenLogprobs, token_logprobs
 from mull.algo.losses import LossFunction, cross_entropy, policy_loss, weighted_sum
 from mull.algo.packing import Batch, pack, pack_examples
-from mull.algo.samples import Example, Sample, live_samples, sample_of
+from mull.algo.samples import Advantage, Example, Sample, live_samples, pushes, sample_of
 from mull.core.errors import StageFailed
 from mull.core.types import Group
 from mull.model.attention import ATTENTION, PackedLayout
@@ -79,9 +79,11 @@ class Learner:
         return next(self.model.parameters()).device
 
     def update(
-        self, groups: Sequence[Group], weights_PG: Sequence[Sequence[float]], loss: LossFunction = policy_loss
+        self, groups: Sequence[Group], weights_PG: Sequence[Sequence[Advantage]], loss: LossFunction = policy_loss
     ) -> dict[str, float]:
-        """Train on one batch of rollouts, weighed by `weights_PG` (advantages), and count one version.
+        """Train on one batch of rollouts, weighed by `weights_PG`, and count one version.
+
+        Weights are advantages: one number a completion, or one a token of it.
 
         Constant groups (all weights 0) are not even run forward; a batch of nothing else changes nothing but
         `version`. Metrics are means over the tokens that carried loss; `grad_norm` is before clipping.
@@ -176,7 +178,7 @@ class Learner:
 
     def _packed(self, samples: Sequence[Sample], scales: Sequence[float]) -> list[Batch]:
         """Micro-batches of the samples that push anything: without KL, a sample of advantage 0 does not."""
-        pushing = [i for i, sample in enumerate(samples) if sample.advantage or self._kl_in_loss]
+        pushing = [i for i, sample in enumerate(samples) if pushes(sample.advantage) or self._kl_in_loss]
         return pack([samples[i] for i in pushing], [scales[i] for i in pushing], self.micro_batch_tokens)
 
     def _step(self, batches: list[Batch], loss: LossFunction, on_policy: bool, share: float, log: _Log) -> None:
