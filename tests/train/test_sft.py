@@ -17,7 +17,7 @@ from mull.core.run import Run
 from mull.recipe.execute import run_recipe
 from mull.recipe.progress import Quiet
 from mull.recipe.schema import parse_recipe
-from mull.train.sft import SFTConfig, Source, epoch_of, steps_of
+from mull.train.sft import Source, epoch_of, steps_of
 
 BASE: dict[str, Any] = {
     "kind": "pretrain", "documents": 40,
@@ -44,9 +44,8 @@ def test_an_epoch_goes_over_each_source_by_its_weight() -> None:
     assert len(first) == len(second) == 5 + 23 and first != second
     assert len({e.tokens for e in first if e.tokens[0] == 1}) == 5
     assert {e.tokens for e in first if e.tokens[0] == 2} == {e.tokens for e in few}
-    config = SFTConfig(kind="sft", init="x", data=("y",), epochs=3, batch_tokens=16)  # type: ignore[arg-type]
-    steps = steps_of(sources, config, seed=0)
-    assert sum(map(len, steps)) == 3 * 28 and steps == steps_of(sources, config, seed=0) != steps_of(sources, config, 1)
+    steps = steps_of(sources, 3, 16, seed=0)
+    assert sum(map(len, steps)) == 3 * 28 and steps == steps_of(sources, 3, 16, 0) != steps_of(sources, 3, 16, 1)
 
 
 def test_it_learns_what_is_marked_and_resumes_to_the_same_weights(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from mull.core.files import sha256_directory, sha256_file
 from mull.recipe.kind import StageKind
 from mull.tasks.registry import parse_spec
 
-REFERENCES = ("init", "model")
+REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise."""
 
 
@@ -48,7 +48,7 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, and `data.1`, `data.2`, …"""
+    """What a stage's configuration names: `init`, `model`, `teacher`, and `data.1`, `data.2`, …"""
     found = {key: getattr(config, key, None) for key in REFERENCES}
     data = {f"data.{number}": spec.source for number, spec in enumerate(getattr(config, "data", ()), 1)}
     return {key: value for key, value in found.items() if isinstance(value, str)} | data

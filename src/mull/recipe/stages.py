@@ -26,9 +26,10 @@ from mull.recipe.kind import (
     judge,
     report_dropped,
 )
-from mull.recipe.supervised import check_sft, run_sample, run_sft
+from mull.recipe.supervised import check_supervised, run_distil, run_sample, run_sft
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
+from mull.train.distil import DistilConfig
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.rl import RLConfig, train_rl
@@ -99,7 +100,8 @@ def run_evaluate(context: Context) -> dict[str, Any]:
 KINDS: dict[str, StageKind] = {
     "pretrain": StageKind(PretrainConfig, run_pretrain, check_nothing, makes="model"),
     "rl": StageKind(RLConfig, run_rl, check_model_and_tasks("init"), makes="model"),
-    "sft": StageKind(SFTConfig, run_sft, check_sft, makes="model"),
+    "sft": StageKind(SFTConfig, run_sft, check_supervised, makes="model"),
+    "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
     "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
     "evaluate": StageKind(EvaluateConfig, run_evaluate, check_model_and_tasks("model"), makes=""),
 }

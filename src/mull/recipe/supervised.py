@@ -1,4 +1,4 @@
-"""The kinds of stages that learn from conversations, and that make them: `sft` and `sample`."""
+"""The kinds of stages that learn from conversations or a teacher, and that make them: `sft`, `distil`, `sample`."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import math
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
+from mull.core.chat import Chat
+from mull.core.errors import UserError
 from mull.core.rows import rollout_rows
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import ask
 from mull.evaluation.sample import SampleConfig, keep
-from mull.model.load import check_source, load_model, save_model
+from mull.model.load import LoadedModel, check_source, load_model, save_model
 from mull.model.lora import add_lora, merge_lora
 from mull.recipe.kind import Context, chat_of, check_room, judge, named, report_dropped
 from mull.rewards.score import scorer
 from mull.tasks.conversations import read_conversations
 from mull.tasks.mixture import load_mixture
+from mull.train.distil import DistilConfig, distil_on_data, distil_on_policy
 from mull.train.learner import Learner
 from mull.train.loop import Loop
-from mull.train.sft import SFTConfig, Source, encode, train_sft
+from mull.train.sft import SFTConfig, Source, encode, steps_of, train_sft
 
 
 def run_sample(context: Context) -> dict[str, Any]:
@@ -50,13 +55,7 @@ def run_sft(context: Context) -> dict[str, Any]:
     config: SFTConfig = context.config
     loaded = load_model(context.models["init"], config.dtype)
     chat = chat_of(loaded, config.template)
-    longest = config.max_tokens or getattr(loaded.model.config, "max_position_embeddings", None) or 0
-    sources, too_long = [], {}
-    for number, spec in enumerate(config.data, 1):
-        path = Path(context.models.get(f"data.{number}", spec.source)).expanduser()
-        encoded = encode(chat, read_conversations(path, spec.limit), longest, spec.source)
-        sources.append(Source(encoded.examples, spec.weight))
-        too_long[spec.source] = encoded.too_long
+    sources, too_long = _sources(context, loaded, chat)
     if config.lora:
         add_lora(loaded.model, config.lora, context.seed)
 
@@ -70,11 +69,77 @@ def run_sft(context: Context) -> dict[str, Any]:
     return {**summary, "too_long": too_long}
 
 
-def check_sft(config: SFTConfig, where: str, inner: frozenset[str]) -> None:
-    """The model and the conversations from outside exist and can be read; raises UserError otherwise."""
-    with named(f"{where}.init"):
-        if "init" not in inner:
-            check_source(config.init)
+def _sources(context: Context, loaded: LoadedModel, chat: Chat) -> tuple[list[Source], dict[str, int]]:
+    """The conversations of `data` as token ids, and how many of each were too long."""
+    config: SFTConfig | DistilConfig = context.config
+    longest = config.max_tokens or getattr(loaded.model.config, "max_position_embeddings", None) or 0
+    sources, too_long = [], {}
+    for number, spec in enumerate(config.data, 1):
+        path = Path(context.models.get(f"data.{number}", spec.source)).expanduser()
+        encoded = encode(chat, read_conversations(path, spec.limit), longest, spec.source)
+        sources.append(Source(encoded.examples, spec.weight))
+        too_long[spec.source] = encoded.too_long
+    return sources, too_long
+
+
+def run_distil(context: Context) -> dict[str, Any]:
+    """Move a student towards a teacher's distributions, on traces or on its own words."""
+    config: DistilConfig = context.config
+    loaded, teacher = (load_model(context.models[key], config.dtype) for key in ("init", "teacher"))
+    if loaded.tokenizer.get_vocab() != teacher.tokenizer.get_vocab():
+        raise UserError(
+            f"{config.teacher}: its vocabulary is not the student's; learn on what it says with a stage of kind sft"
+        )
+    teacher.model.eval().requires_grad_(False)
+    chat = chat_of(loaded, config.template)
+    loop = Loop(context.stage, config, context.stop, context.report)
+
+    def learner(steps: int) -> Learner:
+        return Learner(loaded.model, config.optim, steps, micro_batch_tokens=config.micro_batch_tokens)
+
+    if config.data:
+        sources, too_long = _sources(context, loaded, chat)
+        steps = steps_of(sources, config.epochs, config.batch_tokens, context.seed)
+        context.begin(len(steps), "step")
+        summary = distil_on_data(learner(len(steps)), teacher.model, steps, config, loop) | {"too_long": too_long}
+    else:
+        summary = _on_policy(context, loaded, chat, learner(config.steps), teacher.model, loop)
+    save_model(loaded.model, loaded.tokenizer, context.stage.model)
+    return summary
+
+
+def _on_policy(
+    context: Context, loaded: LoadedModel, chat: Chat, learner: Learner, teacher: nn.Module, loop: Loop
+) -> dict[str, Any]:
+    config: DistilConfig = context.config
+    mixture = load_mixture(config.tasks)
+    report_dropped(context, mixture)
+    check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
+    context.begin(config.steps, "step")
+    metrics = distil_on_policy(
+        LocalEngine(loaded.model, slots=config.slots),
+        learner,
+        teacher,
+        chat,
+        mixture.iterator(context.seed),
+        scorer(chat, config.reward, config.sampling.max_tokens),
+        config,
+        context.seed,
+        loop,
+        lambda step, groups, trained: rollout_rows(step, groups, judge(chat), trained),
+    )
+    return {k: v for k, v in metrics.items() if math.isfinite(v)}
+
+
+def check_supervised(config: SFTConfig | DistilConfig, where: str, inner: frozenset[str]) -> None:
+    """Models, conversations and problems from outside exist and can be read; raises UserError otherwise."""
+    for key in ("init", "teacher"):
+        if key not in inner and hasattr(config, key):
+            with named(f"{where}.{key}"):
+                check_source(getattr(config, key))
+    if isinstance(config, DistilConfig) and config.tasks:
+        with named(f"{where}.tasks"):
+            load_mixture(config.tasks)
     for number, spec in enumerate(config.data, 1):
         if f"data.{number}" not in inner:
             with named(f"{where}.data.{number}"):

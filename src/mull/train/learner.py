@@ -2,6 +2,7 @@
 
     update(groups, weights, loss)   one batch of rollouts  → optimizer steps
     fit(examples)                   one supervised batch   → one optimizer step
+    distil(examples, teacher)       the same, towards a teacher's distributions
     logprobs(samples)               what these weights say of given tokens, no gradient
 
 Every loss is a sum over tokens whose weights were fixed for the whole optimizer batch before it was cut into
@@ -12,7 +13,7 @@ one that sampled. Left out on purpose: many processes, and writing files (`check
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,9 @@ from torch import Tensor, nn
 
 from mull.algo.aggregate import sample_scales
 from mull.algo.config import AlgorithmConfig
+from mull.algo.divergence import Kind, Side, divergence
 from mull.algo.logprobs import TokenLogprobs, token_logprobs
-from mull.algo.losses import LossFunction, cross_entropy, policy_loss, weighted_sum
+from mull.algo.losses import LossFunction, TokenLoss, cross_entropy, policy_loss, weighted_sum
 from mull.algo.packing import Batch, pack, pack_examples
 from mull.algo.samples import Advantage, Example, Sample, live_samples, pushes, sample_of
 from mull.core.errors import StageFailed
@@ -34,6 +36,10 @@ from mull.model.processor import few_shapes, narrow_on_cpu
 from mull.model.wide import wide_products
 from mull.train.optim import OptimConfig, Optimizer
 from mull.train.schedule import rate
+from mull.train.weights import load_weights, named_weights
+
+Losses = Callable[[Batch], TokenLoss]
+"""The loss of every target of a micro-batch, with gradient."""
 
 
 class Learner:
@@ -103,7 +109,7 @@ class Learner:
         for _ in range(self.algorithm.epochs):
             for part in split_by_group(samples, self.algorithm.minibatches):
                 scales = sample_scales(part, self.algorithm)
-                self._step(self._packed(part, scales), loss, on_policy, share, log)
+                self._step(self._packed(part, scales), self._policy_losses(loss, on_policy), share, log)
         self.version += 1
         if self.algorithm.reference_every and self.version % self.algorithm.reference_every == 0:
             self._reset_reference()
@@ -116,12 +122,33 @@ class Learner:
             ValueError: no token of the batch has a weight.
             StageFailed: the loss or the gradient is not finite; the weights are as before.
         """
+        return self._supervised(examples, self._policy_losses(loss, on_policy=True))
+
+    def distil(
+        self, examples: Sequence[Example], teacher: nn.Module, kind: Kind = "forward", temperature: float = 1.0
+    ) -> dict[str, float]:
+        """One optimizer step towards the teacher's next-token distributions at the tokens with a weight.
+
+        Raises:
+            ValueError: no token of the batch has a weight, or the teacher has another vocabulary.
+            StageFailed: the loss or the gradient is not finite; the weights are as before.
+        """
+
+        def losses(batch: Batch) -> TokenLoss:
+            with torch.no_grad():
+                wanted = self._side(teacher, batch)
+            loss_N = divergence(self._side(self.model, batch), wanted, kind, temperature)
+            return TokenLoss(loss_N, {"divergence": loss_N.detach()})
+
+        return self._supervised(examples, losses)
+
+    def _supervised(self, examples: Sequence[Example], losses: Losses) -> dict[str, float]:
         total = math.fsum(weight for example in examples for weight in example.weights[1:])
         if not total > 0:
             raise ValueError("no token of this batch carries any loss")
         share = rate(self.version, self.total_steps, self.optimizer.config.schedule)
         log = _Log(lr=share * self.optimizer.config.lr)
-        self._step(pack_examples(examples, 1 / total, self.micro_batch_tokens), loss, True, share, log)
+        self._step(pack_examples(examples, 1 / total, self.micro_batch_tokens), losses, share, log)
         self.version += 1
         return log.metrics()
 
@@ -181,7 +208,16 @@ class Learner:
         pushing = [i for i, sample in enumerate(samples) if pushes(sample.advantage) or self._kl_in_loss]
         return pack([samples[i] for i in pushing], [scales[i] for i in pushing], self.micro_batch_tokens)
 
-    def _step(self, batches: list[Batch], loss: LossFunction, on_policy: bool, share: float, log: _Log) -> None:
+    def _policy_losses(self, loss: LossFunction, on_policy: bool) -> Losses:
+        def losses(batch: Batch) -> TokenLoss:
+            out = self._forward(self.model, batch)
+            result = loss(out.logprobs_N, batch, self.algorithm, on_policy)
+            assert out.entropy_N is not None
+            return TokenLoss(result.loss_N, {"entropy": out.entropy_N, **result.stats})
+
+        return losses
+
+    def _step(self, batches: list[Batch], losses: Losses, share: float, log: _Log) -> None:
         """Accumulate the gradient of one optimizer batch and apply it."""
         if not batches:
             return
@@ -190,12 +226,11 @@ class Learner:
         with torch.enable_grad():
             for batch in batches:
                 batch = batch.to(self.device)
-                out = self._forward(self.model, batch)
-                result = loss(out.logprobs_N, batch, self.algorithm, on_policy)
+                result = losses(batch)
                 value = weighted_sum(result.loss_N, batch.weight_N)
                 value.backward()
                 total += value.detach().cpu()
-                log.tokens(batch, {"entropy": out.entropy_N, **result.stats})
+                log.tokens(batch, result.stats)
         if not math.isfinite(total):
             self.optimizer.zero_grad()
             raise StageFailed(
@@ -207,22 +242,28 @@ class Learner:
         log.step(float(total), norm)
 
     def _forward(self, model: nn.Module, batch: Batch) -> TokenLogprobs:
-        if narrow_on_cpu(lm_head(model).weight):
+        side = self._side(model, batch)
+        return token_logprobs(
+            side.hidden_ND,
+            side.weight_VD,
+            batch.targets_N,
+            bias_V=side.bias_V,
+            softcap=side.softcap,
+            scale=side.scale,
+            temperature=self.temperature,
+            entropy=True,
+        )
+
+    def _side(self, model: nn.Module, batch: Batch) -> Side:
+        """The hidden states that predict the batch's targets, and the head."""
+        head = lm_head(model)
+        if narrow_on_cpu(head.weight):
             batch = batch.filled(few_shapes(len(batch.tokens_T)))
         layout = PackedLayout.from_lengths(batch.lengths, self.device, parents=batch.parents)
         with wide_products(model):
             hidden_1TD = hidden_states(model, batch.tokens_T[None], batch.positions_T[None], layout)
-        head = lm_head(model)
-        return token_logprobs(
-            hidden_1TD[0].index_select(0, batch.predictors_N),
-            head.weight,
-            batch.targets_N,
-            bias_V=head.bias,
-            softcap=head.softcap,
-            scale=head.scale,
-            temperature=self.temperature,
-            entropy=True,
-        )
+        hidden_ND = hidden_1TD[0].index_select(0, batch.predictors_N)
+        return Side(hidden_ND, head.weight, head.bias, head.softcap, head.scale)
 
     def _logprobs(self, model: nn.Module, samples: Sequence[Sample]) -> list[Tensor]:
         whole = [replace(sample, loss_mask=(True,) * len(sample.loss_mask)) for sample in samples]
@@ -276,29 +317,6 @@ def split_by_group(samples: Sequence[Sample], minibatches: int) -> list[list[Sam
     for sample in samples:
         parts[place[sample.group]].append(sample)
     return [part for part in parts if part]
-
-
-def named_weights(model: nn.Module, trained: bool = False) -> dict[str, Tensor]:
-    """Parameters (tied ones once; `trained`: without frozen ones) and persistent buffers by name, not copied."""
-    every = {name for name, _ in model.named_parameters(remove_duplicate=False)}
-    buffers = {name: tensor for name, tensor in model.state_dict().items() if name not in every}
-    kept = {name: p.detach() for name, p in model.named_parameters() if p.requires_grad or not trained}
-    return {**kept, **buffers}
-
-
-def load_weights(model: nn.Module, weights: Mapping[str, Tensor], trained: bool = False) -> None:
-    """Copy `weights` (as of `named_weights`) into the model's own tensors.
-
-    Raises:
-        ValueError: names or shapes differ.
-    """
-    own = named_weights(model, trained)
-    if own.keys() != weights.keys() or any(own[name].shape != weights[name].shape for name in own):
-        odd = sorted(own.keys() ^ weights.keys()) or [n for n in own if own[n].shape != weights[n].shape]
-        raise ValueError(f"these weights are of another model: {odd[0]} differs")
-    with torch.no_grad():
-        for name, tensor in own.items():
-            tensor.copy_(weights[name])
 
 
 class _Log:

@@ -100,12 +100,12 @@ def epoch_of(sources: Sequence[Source], seed: int, epoch: int) -> list[Example]:
     return found
 
 
-def steps_of(sources: Sequence[Source], config: SFTConfig, seed: int) -> list[list[Example]]:
+def steps_of(sources: Sequence[Source], epochs: int, batch_tokens: int, seed: int) -> list[list[Example]]:
     """The examples of every step of every epoch."""
     steps = []
-    for epoch in range(config.epochs):
+    for epoch in range(epochs):
         examples = epoch_of(sources, seed, epoch)
-        batches = plan([len(e.tokens) for e in examples], config.batch_tokens, f"{seed} {epoch}")
+        batches = plan([len(e.tokens) for e in examples], batch_tokens, f"{seed} {epoch}")
         steps += [[examples[i] for i in batch] for batch in batches]
     return steps
 
@@ -124,7 +124,7 @@ def train_sft(
         StageFailed: a loss that is not finite.
         Stopped: somebody asked to stop; the state is saved.
     """
-    steps = steps_of(sources, config, seed)
+    steps = steps_of(sources, config.epochs, config.batch_tokens, seed)
     learner = learner_of(len(steps))
     begin(len(steps))
     loop.resume(learner)
