@@ -91,7 +91,7 @@ def units_of(lengths: Sequence[int], prefixes: Sequence[tuple[int, ...]], micro_
     units = []
     for members in groups.values():
         shared = len(prefixes[members[0]])
-        own = _first_fit([lengths[i] - shared for i in members], micro_batch_tokens - shared)
+        own = first_fit([lengths[i] - shared for i in members], micro_batch_tokens - shared)
         units += [Unit(shared, tuple(members[k] for k in part)) for part in own]
     return units
 
@@ -102,11 +102,11 @@ def split_units(units: Sequence[Unit], lengths: Sequence[int], micro_batch_token
     A sequence longer than that gets a micro-batch of its own. The order of the input decides between equals only.
     """
     ordered = sorted(units, key=lambda u: (-u.size(lengths), -u.shared, [-lengths[i] for i in u.members], u.members))
-    bins = _first_fit([unit.size(lengths) for unit in ordered], micro_batch_tokens)
+    bins = first_fit([unit.size(lengths) for unit in ordered], micro_batch_tokens)
     return [[ordered[k] for k in part] for part in bins]
 
 
-def _first_fit(sizes: Sequence[int], limit: int) -> list[list[int]]:
+def first_fit(sizes: Sequence[int], limit: int) -> list[list[int]]:
     """Places of `sizes`, in order, each in the first bin with room; one that fits in none opens another."""
     bins: list[list[int]] = []
     rooms: list[int] = []

@@ -76,7 +76,7 @@ def load_model(source: str | Path, dtype: str = "float32", device: str = "cpu") 
     if dtype not in DTYPES:
         raise UserError(f"unknown dtype {dtype!r}{nearest(dtype, DTYPES)}")
     place = _locate(source)
-    with _quietly():
+    with quietly():
         if place.where.endswith(".gguf"):
             place = Place(str(converted(Path(place.where))))
         model, tokenizer = _weights(place, DTYPES[dtype]), _tokenizer(place)
@@ -105,16 +105,16 @@ def save_model(model: Any, tokenizer: Any, directory: Path) -> None:
     generation.eos_token_id = stops if len(stops) > 1 else stops[0]
 
     def fill(temporary: Path) -> None:
-        with _quietly():
+        with quietly():
             model.save_pretrained(temporary)
         tokenizer.save_pretrained(temporary)
         generation.save_pretrained(temporary)
-        _forget_attention(temporary / "config.json")
+        forget_attention(temporary / "config.json")
 
     write_directory(directory, fill)
 
 
-def _forget_attention(path: Path) -> None:
+def forget_attention(path: Path) -> None:
     """A reader without mull must not be told of an attention that it does not have."""
     config = json.loads(path.read_text(encoding="utf-8"))
     kept = {k: v for k, v in config.items() if not (k.endswith("attn_implementation") and v == ATTENTION)}
@@ -195,6 +195,15 @@ def _weights(place: Place, dtype: torch.dtype) -> Any:
     return model
 
 
+def load_tokenizer(directory: Path) -> Any:
+    """The tokenizer of a model directory.
+
+    Raises:
+        UserError: it cannot be loaded.
+    """
+    return _tokenizer(Place(str(directory)))
+
+
 def _tokenizer(place: Place) -> Any:
     try:
         return AutoTokenizer.from_pretrained(place.where, local_files_only=not place.remote)
@@ -203,7 +212,7 @@ def _tokenizer(place: Place) -> Any:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Bars and tables of other libraries would run through our own output."""
     shown, verbosity = transformers_logging.is_progress_bar_enabled(), transformers_logging.get_verbosity()
     transformers_logging.disable_progress_bar()
