@@ -104,8 +104,8 @@ class StageDir:
         return self.path / "traces.jsonl"
 
     def output(self, made: str) -> Path:
-        """Where what the stage makes is: "model" or "traces"."""
-        return {"model": self.model, "traces": self.traces}[made]
+        """Where what the stage makes is: "model", "score" (a model that gives one) or "traces"."""
+        return {"model": self.model, "score": self.model, "traces": self.traces}[made]
 
     # -- metrics
 

@@ -50,7 +50,8 @@ class Stage:
 def references(config: Config) -> dict[str, str]:
     """What a stage's configuration names: `init`, `model`, `teacher`, and `data.1`, `data.2`, …"""
     found = {key: getattr(config, key, None) for key in REFERENCES}
-    data = {f"data.{number}": spec.source for number, spec in enumerate(getattr(config, "data", ()), 1)}
+    named: list[Any] = list(getattr(config, "data", ()))
+    data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     return {key: value for key, value in found.items() if isinstance(value, str)} | data
 
 

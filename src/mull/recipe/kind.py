@@ -49,7 +49,7 @@ class StageKind:
     config: type[Config]
     execute: Callable[[Context], dict[str, Any]]
     check: Callable[[Any, str, frozenset[str]], None]
-    makes: Literal["model", "traces", ""]
+    makes: Literal["model", "score", "traces", ""]
     """What later stages can build on."""
     version: str = "1"
 

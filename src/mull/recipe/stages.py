@@ -26,12 +26,14 @@ from mull.recipe.kind import (
     judge,
     report_dropped,
 )
+from mull.recipe.scored import check_reward_model, run_reward_model
 from mull.recipe.supervised import check_supervised, run_distil, run_sample, run_sft
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.distil import DistilConfig
 from mull.train.loop import Loop
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
+from mull.train.reward import RewardModelConfig
 from mull.train.rl import RLConfig, train_rl
 from mull.train.sft import SFTConfig
 
@@ -103,5 +105,6 @@ KINDS: dict[str, StageKind] = {
     "sft": StageKind(SFTConfig, run_sft, check_supervised, makes="model"),
     "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
     "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
+    "reward_model": StageKind(RewardModelConfig, run_reward_model, check_reward_model, makes="score"),
     "evaluate": StageKind(EvaluateConfig, run_evaluate, check_model_and_tasks("model"), makes=""),
 }

@@ -112,6 +112,19 @@ def _list(value: Any, where: str) -> Sequence[Any]:
 
 
 def _turn(message: Any, where: str) -> Turn:
+    found = message_of(message, where)
+    train = message.get("train", True)
+    if not isinstance(train, bool):
+        raise UserError(f"{where}: 'train' must be true or false, not {train!r}")
+    return Turn(found, train and found.role == "assistant")
+
+
+def message_of(message: Any, where: str) -> Message:
+    """One message in any of the field's words, its thought between tags.
+
+    Raises:
+        UserError: no object, an unknown role, or no text; `where` names the row.
+    """
     if not isinstance(message, Mapping):
         raise UserError(f"{where}: a message is an object with 'role' and 'content', not {type(message).__name__}")
     said = message.get("role", message.get("from"))
@@ -124,7 +137,4 @@ def _turn(message: Any, where: str) -> Turn:
     thought = next((message[key] for key in THOUGHTS if isinstance(message.get(key), str)), "")
     if thought and role == "assistant":
         content = f"{THINK_OPEN}\n{thought.strip()}\n{THINK_CLOSE}\n{content}"
-    train = message.get("train", True)
-    if not isinstance(train, bool):
-        raise UserError(f"{where}: 'train' must be true or false, not {train!r}")
-    return Turn(Message(role, content), train and role == "assistant")
+    return Message(role, content)

@@ -14,7 +14,7 @@ import json
 import random
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -22,15 +22,23 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from mull.core.files import write_directory, write_json
-from mull.train.learner import Learner
 
 
-def save_checkpoint(directory: Path, learner: Learner, extra: Mapping[str, Any] | None = None) -> None:
+class Trained(Protocol):
+    """What can be saved and continued: a `Learner`, a `ScalarLearner`."""
+
+    version: int
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+def save_checkpoint(directory: Path, learner: Trained, extra: Mapping[str, Any] | None = None) -> None:
     """Write the learner's state, the process's random states and `extra` (plain JSON) to `directory`, atomically."""
     write_directory(directory, lambda target: fill_checkpoint(target, learner, extra))
 
 
-def fill_checkpoint(target: Path, learner: Learner, extra: Mapping[str, Any] | None = None) -> None:
+def fill_checkpoint(target: Path, learner: Trained, extra: Mapping[str, Any] | None = None) -> None:
     """Write the files of a checkpoint into an existing directory that somebody else renames into place."""
     state = learner.state_dict()
     for name in ("weights", "reference"):
@@ -41,7 +49,7 @@ def fill_checkpoint(target: Path, learner: Learner, extra: Mapping[str, Any] | N
     write_json(target / "state.json", {"version": state["version"], "extra": dict(extra or {})})
 
 
-def load_checkpoint(directory: Path, learner: Learner) -> dict[str, Any]:
+def load_checkpoint(directory: Path, learner: Trained) -> dict[str, Any]:
     """Put `learner` and the process's random states where `save_checkpoint` found them; returns `extra`.
 
     Raises:

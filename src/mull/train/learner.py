@@ -191,7 +191,7 @@ class Learner:
             state["reference"] = named_weights(self.reference)
         return state
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state`; weights are written in place, so that an engine on the same model sees them.
 
         Raises:

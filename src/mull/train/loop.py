@@ -17,8 +17,7 @@ from pydantic import Field
 from mull.core.config import Config
 from mull.core.errors import Stopped
 from mull.core.run import StageDir
-from mull.train.checkpoint import fill_checkpoint, load_checkpoint
-from mull.train.learner import Learner
+from mull.train.checkpoint import Trained, fill_checkpoint, load_checkpoint
 
 Progress = Callable[[int, dict[str, float]], None]
 """(steps done, metrics of the last one)"""
@@ -46,7 +45,7 @@ class Loop:
     report: Progress = lambda done, metrics: None
     started: float = field(default_factory=time.monotonic)
 
-    def resume(self, learner: Learner) -> dict[str, Any]:
+    def resume(self, learner: Trained) -> dict[str, Any]:
         """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra."""
         checkpoint = self.stage.latest_checkpoint()
         extra = load_checkpoint(checkpoint, learner) if checkpoint else {}
@@ -54,7 +53,7 @@ class Loop:
         self.stage.cut_rollouts(learner.version)
         return extra
 
-    def steps(self, learner: Learner, total: int, extra: Callable[[], dict[str, Any]] = dict) -> Iterator[int]:
+    def steps(self, learner: Trained, total: int, extra: Callable[[], dict[str, Any]] = dict) -> Iterator[int]:
         """The numbers of the steps still to do; saves on the way and at the end.
 
         Raises:
@@ -81,6 +80,6 @@ class Loop:
         rows = self.stage.metrics()
         return {k: v for k, v in rows[-1].items() if k not in ("step", "seconds") and v is not None} if rows else {}
 
-    def _save(self, learner: Learner, extra: dict[str, Any]) -> None:
+    def _save(self, learner: Trained, extra: dict[str, Any]) -> None:
         self.stage.save_checkpoint(learner.version, lambda path: fill_checkpoint(path, learner, extra))
         self.stage.keep_last(self.config.keep_checkpoints)
