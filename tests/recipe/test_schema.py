@@ -41,7 +41,10 @@ def test_references_make_the_graph() -> None:
         ({"name": "x", "threads": 0, "stages": {"base": BASE}}, "recipe.threads"),
         (tables(**{"my stage": BASE}), "a stage's name is letters"),
         (tables(**{"../base": BASE}), "a stage's name is letters"),
-        (tables(base={"documents": 3}), "stages.base.kind: this key is required; known: evaluate, pretrain, rl"),
+        (
+            tables(base={"documents": 3}),
+            "stages.base.kind: this key is required; known: distil, evaluate, ppo, pretrain, reward_model, rl",
+        ),
         (tables(base={"kind": "pretrian"}), "unknown kind 'pretrian'; did you mean 'pretrain'"),
         (tables(base={"kind": 3}), "stages.base.kind: unknown kind 3"),
         (tables(base=BASE, zero={**ZERO, "init": "zero"}), "zero need each other"),

@@ -8,11 +8,14 @@ from __future__ import annotations
 from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel, load_model
 from mull.model.lora import add_lora
+from mull.model.scalar import scalar_of
 from mull.train.learner import Learner
-from mull.train.rl import RLConfig
+from mull.train.ppo import PPOConfig
+from mull.train.rl import PolicyConfig
+from mull.train.scalar import ScalarLearner
 
 
-def make_pair(loaded: LoadedModel, config: RLConfig, seed: int = 0) -> tuple[Learner, LocalEngine]:
+def make_pair(loaded: LoadedModel, config: PolicyConfig, seed: int = 0) -> tuple[Learner, LocalEngine]:
     """The learner and the engine of an rl stage; a reference model is loaded only where a KL term needs it.
 
     `seed` fixes the first values of LoRA's adapters.
@@ -32,3 +35,10 @@ def make_pair(loaded: LoadedModel, config: RLConfig, seed: int = 0) -> tuple[Lea
         reference=reference,
     )
     return learner, LocalEngine(loaded.model, slots=config.slots)
+
+
+def make_critic(source: str, config: PPOConfig) -> ScalarLearner:
+    """The critic of a ppo stage: the policy's trunk once more, with a score that starts at 0."""
+    steps = config.steps * config.algorithm.updates
+    model = scalar_of(load_model(source, config.dtype))
+    return ScalarLearner(model, config.critic, steps, micro_batch_tokens=config.micro_batch_tokens)

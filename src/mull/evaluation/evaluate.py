@@ -114,6 +114,12 @@ def _measures(problems: list[list[dict[str, Any]]], k: int) -> dict[str, Any]:
         f"cons@{k}": estimate([cons_at_k(a, r, k) for a, r in zip(answers, right, strict=True)]),
         "thinking_tokens": share(lambda row: row["thinking_tokens"]),
         "checks": share(lambda row: row["checks"]),
+        "language": estimate([_spoken(rows) for rows in problems]),
         "well_formed": share(lambda row: row["well_formed"]),
         "truncated": share(lambda row: row["finish"] == "length"),
     }
+
+
+def _spoken(rows: Sequence[dict[str, Any]]) -> float:
+    """Share of the thoughts' words in the problem's language; thoughts without words, and none at all, count as 0."""
+    return sum(row.get("language_share") or 0.0 for row in rows) / len(rows)

@@ -7,15 +7,18 @@ Left out on purpose: what a kind is (`kind`), order, fingerprints and resuming (
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
-from mull.backend.local import make_pair
+from mull.backend.local import make_critic, make_pair
 from mull.core.rows import rollout_rows
+from mull.core.types import Group
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, ask, summary
 from mull.evaluation.sample import SampleConfig
 from mull.model.load import load_model, save_model
 from mull.model.lora import merge_lora
+from mull.model.scalar import save_scalar
 from mull.recipe.kind import (
     Context,
     StageKind,
@@ -32,9 +35,10 @@ from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.distil import DistilConfig
 from mull.train.loop import Loop
+from mull.train.ppo import ActorCritic, PPOConfig, train_ppo
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.reward import RewardModelConfig
-from mull.train.rl import RLConfig, train_rl
+from mull.train.rl import PolicyConfig, RLConfig, train_rl
 from mull.train.sft import SFTConfig
 
 
@@ -48,9 +52,9 @@ def run_pretrain(context: Context) -> dict[str, Any]:
     return result
 
 
-def run_rl(context: Context) -> dict[str, Any]:
-    """Reinforcement learning on verdicts."""
-    config: RLConfig = context.config
+def run_policy(context: Context) -> dict[str, Any]:
+    """Reinforcement learning on verdicts, with a critic (`ppo`) or without (`rl`)."""
+    config: PolicyConfig = context.config
     mixture = load_mixture(config.tasks)
     report_dropped(context, mixture)
     loaded = load_model(context.models["init"], config.dtype)
@@ -58,17 +62,19 @@ def run_rl(context: Context) -> dict[str, Any]:
     learner, engine = make_pair(loaded, config, context.seed)
     check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
     context.begin(config.steps, "step")
-    metrics = train_rl(
-        engine,
-        learner,
-        chat,
-        mixture.iterator(context.seed, retire_at=config.retire_at),
-        scorer(chat, config.reward, config.sampling.max_tokens),
-        config,
-        context.seed,
-        Loop(context.stage, config, context.stop, context.report),
-        lambda step, groups, trained: rollout_rows(step, groups, judge(chat), trained),
-    )
+    problems = mixture.iterator(context.seed, retire_at=config.retire_at)
+    score = scorer(chat, config.reward, config.sampling.max_tokens)
+    loop = Loop(context.stage, config, context.stop, context.report)
+
+    def rows(step: int, groups: Sequence[Group], trained: frozenset[int]) -> list[dict[str, Any]]:
+        return rollout_rows(step, groups, judge(chat), trained)
+
+    if isinstance(config, PPOConfig):
+        both = ActorCritic(learner, make_critic(context.models["init"], config))
+        metrics = train_ppo(engine, both, chat, problems, score, config, context.seed, loop, rows)
+        save_scalar(both.critic.model, loaded.tokenizer, context.stage.path / "critic")
+    else:
+        metrics = train_rl(engine, learner, chat, problems, score, config, context.seed, loop, rows)
     merge_lora(loaded.model)
     save_model(loaded.model, loaded.tokenizer, context.stage.model)
     return {k: v for k, v in metrics.items() if math.isfinite(v)}
@@ -101,7 +107,8 @@ def run_evaluate(context: Context) -> dict[str, Any]:
 
 KINDS: dict[str, StageKind] = {
     "pretrain": StageKind(PretrainConfig, run_pretrain, check_nothing, makes="model"),
-    "rl": StageKind(RLConfig, run_rl, check_model_and_tasks("init"), makes="model"),
+    "rl": StageKind(RLConfig, run_policy, check_model_and_tasks("init"), makes="model"),
+    "ppo": StageKind(PPOConfig, run_policy, check_model_and_tasks("init"), makes="model"),
     "sft": StageKind(SFTConfig, run_sft, check_supervised, makes="model"),
     "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
     "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),

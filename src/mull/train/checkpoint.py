@@ -2,6 +2,7 @@
 
     weights.safetensors     the model's weights, tied ones once
     reference.safetensors   only where the reference model is replaced on the way
+    critic.safetensors      only where there is a critic
     optimizer.pt            optimizer state and every random state; loads with `weights_only=True`
     state.json              version, and the caller's own JSON (cursors, counts) under "extra"
 
@@ -23,12 +24,14 @@ from torch import Tensor
 
 from mull.core.files import write_directory, write_json
 
+PARTS = ("weights", "reference", "critic")
+
 
 class Trained(Protocol):
     """What can be saved and continued: a `Learner`, a `ScalarLearner`."""
 
-    version: int
-
+    @property
+    def version(self) -> int: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
@@ -41,7 +44,7 @@ def save_checkpoint(directory: Path, learner: Trained, extra: Mapping[str, Any] 
 def fill_checkpoint(target: Path, learner: Trained, extra: Mapping[str, Any] | None = None) -> None:
     """Write the files of a checkpoint into an existing directory that somebody else renames into place."""
     state = learner.state_dict()
-    for name in ("weights", "reference"):
+    for name in PARTS:
         if name in state:
             tensors = {key: value.contiguous() for key, value in state[name].items()}
             save_file(tensors, target / f"{name}.safetensors")
@@ -59,7 +62,7 @@ def load_checkpoint(directory: Path, learner: Trained) -> dict[str, Any]:
     record = json.loads((directory / "state.json").read_text(encoding="utf-8"))
     stored = torch.load(directory / "optimizer.pt", map_location="cpu", weights_only=True)
     state: dict[str, Any] = {"version": record["version"], "optimizer": stored["optimizer"]}
-    for name in ("weights", "reference"):
+    for name in PARTS:
         if (directory / f"{name}.safetensors").exists():
             state[name] = load_file(directory / f"{name}.safetensors")
     learner.load_state_dict(state)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -37,10 +37,9 @@ RowsOf = Callable[[int, Sequence[Group], frozenset[int]], list[dict[str, Any]]]
 """(step, groups, draws that trained) → rows of the rollout file."""
 
 
-class RLConfig(CollectConfig, Checkpointing):
-    """R1-Zero and its relatives."""
+class PolicyConfig(CollectConfig, Checkpointing):
+    """What every kind of learning from verdicts needs to know."""
 
-    kind: Literal["rl"]
     init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     steps: int = Field(default=100, ge=1)
@@ -60,10 +59,16 @@ class RLConfig(CollectConfig, Checkpointing):
     )
 
     @model_validator(mode="after")
-    def _one_reference(self) -> RLConfig:
+    def _one_reference(self) -> Self:
         if self.lora and self.algorithm.reference_every:
             raise ValueError("algorithm.reference_every: with lora the reference is the model without adapters; set 0")
         return self
+
+
+class RLConfig(PolicyConfig):
+    """R1-Zero and its relatives."""
+
+    kind: Literal["rl"]
 
 
 def train_rl(
@@ -72,7 +77,7 @@ def train_rl(
     chat: Chat,
     problems: TaskIterator,
     score: Scorer,
-    config: RLConfig,
+    config: PolicyConfig,
     seed: int,
     loop: Loop,
     rows: RowsOf,
