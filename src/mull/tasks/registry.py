@@ -30,7 +30,7 @@ from mull.tasks.decontaminate import SIZES, Contamination, Prompt, find
 from mull.tasks.gym import PREFIX, gym_problems
 from mull.tasks.presets import PRESETS, Fields
 from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
-from mull.verify.registry import VERIFIERS, check_gold
+from mull.verify.registry import check_gold, known
 
 _TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC)}
 _SPLIT = re.compile(r":([A-Za-z0-9_.-]+)$")
@@ -250,8 +250,7 @@ def _reading(spec: TaskSpec) -> Reading:
     if spec.preset and preset is None:
         raise UserError(f"{spec.label}: unknown preset {spec.preset!r}{nearest(spec.preset, PRESETS)}")
     verifier = spec.verifier or (preset.verifier if preset else "math")
-    if verifier not in VERIFIERS:
-        raise UserError(f"{spec.label}: unknown verifier {verifier!r}{nearest(verifier, VERIFIERS)}")
+    known(verifier, spec.label)
     base = preset.fields.model_dump(exclude_defaults=True) if preset else {}
     fields = parse_config(Fields, {**base, **spec.fields}, f"{spec.label}.fields")
     required = frozenset(spec.fields)
