@@ -27,12 +27,13 @@ from mull.tasks.base import Task, unit_hash
 from mull.tasks.countdown import COUNTDOWN
 from mull.tasks.dataset import SUFFIXES, Reading, read_file, read_hub
 from mull.tasks.decontaminate import SIZES, Contamination, Prompt, find
+from mull.tasks.functions import FUNCTIONS
 from mull.tasks.gym import PREFIX, gym_problems
 from mull.tasks.presets import PRESETS, Fields
 from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
 from mull.verify.registry import check_gold, known
 
-_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC)}
+_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC, FUNCTIONS)}
 _SPLIT = re.compile(r":([A-Za-z0-9_.-]+)$")
 _LISTS = ("levels", "languages", "decontaminate")
 
