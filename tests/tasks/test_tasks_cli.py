@@ -21,7 +21,7 @@ def app() -> typer.Typer:
 def test_the_table_names_every_task(app: typer.Typer) -> None:
     shown = CliRunner().invoke(app, ["tasks"])
     assert shown.exit_code == 0, shown.output
-    for name in ("countdown_mod", "chain_mod", "countdown", "arithmetic"):
+    for name in ("countdown_mod", "chain_mod", "countdown", "arithmetic", "functions"):
         assert name in shown.output
     tasks = json.loads(CliRunner().invoke(app, ["tasks", "--json"]).output)["tasks"]
     assert all(task["splits"]["test"]["families"] >= 40 for task in tasks)

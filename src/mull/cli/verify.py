@@ -1,4 +1,4 @@
-"""`mull verify`: verdicts on a file of answers, or over HTTP."""
+"""`mull verify`: verdicts on a file of answers, or over HTTP; or attacks on what gives them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,17 @@ def verify(
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="rows with id, gold and prediction or response, or with id, program, tests and verifier (JSON lines)",
+            help="rows with id, gold and prediction or response, or with id, program, tests and verifier (JSON lines); "
+            "with --attack also a recipe (.toml)",
             show_default=False,
         ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="file of verdicts, resumed if it is there; default: stdout", show_default=False)
     ] = None,
-    verifier: Annotated[str, typer.Option(help="verifier of rows that name none")] = "math",
+    verifier: Annotated[
+        str, typer.Option(help="verifier of rows that name none; your own: python:file.py:function")
+    ] = "math",
     thought: Annotated[
         str, typer.Option(help="closed: an opened thought must be closed; required: there must be a closed one")
     ] = "closed",
@@ -48,11 +51,19 @@ def verify(
         list[str] | None,
         typer.Option(help="with --serve: another name that requests may call this server by", show_default=False),
     ] = None,
+    attack: Annotated[
+        bool, typer.Option("--attack", help="try known ways of being paid without being right; exit code 1 if one pays")
+    ] = False,
+    task: Annotated[str, typer.Option(help="with --attack: a task in place of a file, as in functions:dev")] = "",
+    problems: Annotated[int, typer.Option(min=1, help="with --attack: how many problems of each source")] = 2,
     sandbox: Sandbox = "auto",
     allow_unsandboxed: AllowUnsandboxed = False,
     json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout: how many of each verdict")] = False,
 ) -> None:
-    """Judge answers: id, verdict, reason, method and milliseconds for each row, in the order of the rows."""
+    """Judge answers: id, verdict, reason, method and milliseconds for each row, in the order of the rows.
+
+    With --attack: say which named attacks the reward of a file of rows, a recipe or a task pays for.
+    """
     from mull.core.errors import UserError
     from mull.verify.batch import Reading, check_reading
     from mull.verify.extract import DEFAULT
@@ -62,7 +73,13 @@ def verify(
     reading = Reading(verifier, thought, tuple(convention or DEFAULT))  # type: ignore[arg-type]
     check_reading(reading)
     choose(sandbox, allow_unsandboxed)
-    if serve:
+    if attack:
+        if serve or out:
+            raise UserError("--attack writes what it finds to stdout; give neither --serve nor --out")
+        _attack(file, task, problems, reading, json)
+    elif task:
+        raise UserError("--task goes with --attack")
+    elif serve:
         if file or out:
             raise UserError("--serve takes rows over HTTP; give either --serve or a file")
         _serve(host, port, reading, tuple(allow_host or ()))
@@ -70,6 +87,13 @@ def verify(
         raise UserError("give a file of rows, or --serve; see mull verify --help")
     else:
         _file(file, out, reading, threads, json)
+
+
+def _attack(file: Path | None, task: str, problems: int, reading: Reading, as_json: bool) -> None:
+    from mull.cli.attack import run
+
+    if run(file, task, problems, reading, as_json):
+        raise typer.Exit(1)
 
 
 def _file(file: Path, out: Path | None, reading: Reading, threads: int, as_json: bool) -> None:

@@ -16,7 +16,7 @@ from mull.core.errors import UserError, nearest
 from mull.core.types import Message, Problem
 from mull.tasks.base import SPLITS, split_of
 from mull.tasks.presets import TAGS
-from mull.verify.gym import METHOD, check_name
+from mull.verify.gym import METHOD, check_name, unanswered
 from mull.verify.registry import check_gold
 
 PREFIX = "reasoning_gym/"
@@ -46,7 +46,11 @@ def gym_problems(source: str, split: str, limit: int | None) -> tuple[Problem, .
         for number in range(wanted * TRIES):
             entry = drawn[number]
             family = "q-" + hashlib.sha256(" ".join(entry["question"].split()).encode()).hexdigest()[:12]
-            if family in made or split_of(family, METHOD, dev=0.25, test=0.25) != split:
+            if (
+                unanswered(name, entry["answer"])
+                or family in made
+                or split_of(family, METHOD, dev=0.25, test=0.25) != split
+            ):
                 continue
             problem = _problem(source, name, number, split, family, entry)
             check_gold(problem)

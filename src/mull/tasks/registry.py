@@ -27,13 +27,14 @@ from mull.tasks.base import Task, unit_hash
 from mull.tasks.countdown import COUNTDOWN
 from mull.tasks.dataset import Reading, read_file, read_hub
 from mull.tasks.decontaminate import SIZES, Contamination, Prompt, find
+from mull.tasks.functions import FUNCTIONS
 from mull.tasks.gym import PREFIX, gym_problems
 from mull.tasks.presets import PRESETS, Fields
 from mull.tasks.tables import SUFFIXES
 from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
-from mull.verify.registry import VERIFIERS, check_gold
+from mull.verify.registry import check_gold, known
 
-_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC)}
+_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC, FUNCTIONS)}
 _SPLIT = re.compile(r":([A-Za-z0-9_.-]+)$")
 _LISTS = ("levels", "languages", "decontaminate")
 
@@ -251,8 +252,7 @@ def _reading(spec: TaskSpec) -> Reading:
     if spec.preset and preset is None:
         raise UserError(f"{spec.label}: unknown preset {spec.preset!r}{nearest(spec.preset, PRESETS)}")
     verifier = spec.verifier or (preset.verifier if preset else "math")
-    if verifier not in VERIFIERS:
-        raise UserError(f"{spec.label}: unknown verifier {verifier!r}{nearest(verifier, VERIFIERS)}")
+    known(verifier, spec.label)
     base = preset.fields.model_dump(exclude_defaults=True) if preset else {}
     fields = parse_config(Fields, {**base, **spec.fields}, f"{spec.label}.fields")
     required = frozenset(spec.fields)

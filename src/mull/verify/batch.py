@@ -23,6 +23,7 @@ from mull.core.errors import UserError
 from mull.core.types import Message, Problem, Verdict
 from mull.verify.code_tests import has_tests
 from mull.verify.extract import CONVENTIONS, DEFAULT, Thought
+from mull.verify.own import PREFIX
 from mull.verify.registry import check_gold, verify, verify_response
 
 CHUNK = 16
@@ -41,6 +42,8 @@ class Reading:
     verifier: str = "math"
     thought: Thought = "closed"
     conventions: tuple[str, ...] = DEFAULT
+    strangers: bool = False
+    """Rows come from whoever can reach us: they may not name files of ours (`python:…`)."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,10 @@ def read_row(value: Any, where: str, reading: Reading) -> Row:
     verifier = value.get("verifier") or reading.verifier
     if not isinstance(question, str) or not isinstance(verifier, str):
         raise UserError(f"{where}: question and verifier must be text")
+    if reading.strangers and verifier.startswith(PREFIX) and verifier != reading.verifier:
+        raise UserError(f"{where}: a verifier of one's own is named with --verifier when the server is started")
     raw = given[0] == "program"
-    if (tested or raw) and verifier not in CODE:
+    if (tested or raw) and verifier not in CODE and not verifier.startswith(PREFIX):
         raise UserError(f"{where}: a row of {'tests' if tested else 'a program'} names its verifier: {', '.join(CODE)}")
     gold = {key: field for key, field in value.items() if key not in _KEYS} if tested else value["gold"]
     data = dict(gold) if isinstance(gold, Mapping) else {"answer": gold}

@@ -144,6 +144,15 @@ def _until_mistake(rows: Iterator[Row], mistakes: list[UserError]) -> Iterator[R
         mistakes.append(error)
 
 
+def rows_of(path: Path, reading: Reading) -> Iterator[Row]:
+    """The rows of a file, one after another.
+
+    Raises:
+        UserError: it cannot be read, or a row is not what it should be.
+    """
+    return _rows(path, [], reading)
+
+
 def _rows(path: Path, done: list[Any], reading: Reading) -> Iterator[Row]:
     number = 0
     try:

@@ -4,8 +4,8 @@
 scorer are `correct`, anything less is `wrong`: partial credit there is paid for form. A scorer that raises on a text
 has not given full marks; that it gives them to its own answer is checked when the problem is read.
 
-Only names in `ALLOWED` are taken, each looked at in version 0.1.25. Refused by name: nine scorers that execute the
-answer (`eval`, sympy's `parse_expr`), which wait for the sandbox; two that evaluate the data's own row; and scorers
+Only names in `ALLOWED` are taken, each looked at in version 0.1.25. Nine of them execute the answer (`eval`, sympy's
+`parse_expr`): these run in a sandbox (`gym_inside`). Refused by name: two that evaluate the data's own row, and scorers
 that give full marks to anything, to "nan" or "0", or not even to a right answer.
 
 Left out on purpose: configurations other than the default, and tasks that a later version brings.
@@ -23,18 +23,16 @@ from typing import Any
 
 from mull.core.errors import UserError, nearest
 from mull.core.types import Verdict, VerdictKind
+from mull.verify import gym_inside
 from mull.verify.texts import stated, visible
 
 METHOD = "reasoning_gym"
 MAX_LENGTH = 2_000
 MAX_DIGITS = 120
 
-EXECUTES = (
-    "binary_matrix", "countdown", "intermediate_integration", "n_queens", "polynomial_multiplication", "puzzle24",
-    "simple_integration", "spiral_matrix", "string_insertion",
-)  # fmt: skip
+EXECUTES = gym_inside.NAMES
+"""Their scorers execute the answer."""
 REFUSED = {
-    **dict.fromkeys(EXECUTES, "its scorer executes the answer, which waits for a sandbox"),
     **dict.fromkeys(("number_sorting", "bitwise_arithmetic"), "its scorer evaluates text of the data row"),
     "game_of_life_halting": "its scorer gives full marks to any text",
     "coin_flip": "its scorer gives full marks to '0' for some problems",
@@ -43,7 +41,7 @@ REFUSED = {
     "codeio": "its problems are made by executing code and differ from run to run",
     "composite": "it is a mixture; name its parts instead",
 }
-ALLOWED = frozenset({
+ALLOWED = EXECUTES | frozenset({
     "ab", "acre", "advanced_geometry", "aiw", "arc_1d", "arc_agi", "base_conversion", "basic_arithmetic", "bf",
     "binary_alternation", "caesar_cipher", "calendar_arithmetic", "chain_sum", "circuit_logic",
     "color_cube_rotation", "count_bits", "count_primes", "course_schedule", "cryptarithm", "decimal_arithmetic",
@@ -103,10 +101,13 @@ def check(data: Mapping[str, Any], text: str) -> Verdict:
     answer = " ".join(final.split())
     if name not in ALLOWED:
         return Verdict(VerdictKind.ERROR, f"{name} is refused", answer, METHOD)
-    score, complaint = _score(name, data, final)
+    refusal = gym_inside.refusal(name, final) if name in EXECUTES else ""
+    if refusal:
+        return Verdict(VerdictKind.INVALID, refusal, None, METHOD)
+    score, complaint, kind = _score(name, data, final)
     if score >= 1.0:
         return Verdict(VerdictKind.CORRECT, f"full marks from {name}", answer, METHOD)
-    return Verdict(VerdictKind.WRONG, f"{complaint or f'{score:.2f} of 1'} from {name}", answer, METHOD)
+    return Verdict(kind, f"{complaint or f'{score:.2f} of 1'} from {name}", answer, METHOD)
 
 
 def _excess(text: str, gold: Any) -> str:
@@ -117,15 +118,24 @@ def _excess(text: str, gold: Any) -> str:
     return ""
 
 
-def _score(name: str, data: Mapping[str, Any], text: str) -> tuple[float, str]:
-    """The scorer's marks (0 where it raises or gives no number), and what it raised."""
+def _score(name: str, data: Mapping[str, Any], text: str) -> tuple[float, str, VerdictKind]:
+    """The scorer's marks (0 where it raises or gives no number), what it raised, and what less than all is called."""
     entry = copy.deepcopy({key: data.get(key) for key in ("question", "answer", "metadata")})
+    if name in EXECUTES:
+        return gym_inside.score(name, entry, text)
     scorer = _scorer(name)
     try:
         score = float(scorer.score_answer(text, entry))
     except Exception as error:  # the border to code of others, called with text that it did not expect
-        return 0.0, f"{type(error).__name__}"
-    return (score, "") if math.isfinite(score) else (0.0, f"marks of {score}")
+        return 0.0, f"{type(error).__name__}", VerdictKind.WRONG
+    if not math.isfinite(score):
+        return 0.0, f"marks of {score}", VerdictKind.WRONG
+    return score, "", VerdictKind.WRONG
+
+
+def unanswered(name: str, answer: Any) -> bool:
+    """Is the data set's own answer one that nobody may give: `Integral(…)`, where sympy could not integrate?"""
+    return name in EXECUTES and isinstance(answer, str) and bool(gym_inside.refusal(name, answer))
 
 
 def check_gold(data: Mapping[str, Any], where: str) -> None:
@@ -141,5 +151,7 @@ def check_gold(data: Mapping[str, Any], where: str) -> None:
     except ImportError:
         raise UserError(f"{where}: this needs reasoning-gym: pip install 'mull[gym]'") from None
     answer = data.get("answer")
+    if unanswered(name, answer):
+        raise UserError(f"{where}: {name}'s own answer {str(answer)[:60]!r} only restates the question; drop the row")
     if answer is not None and not (isinstance(answer, str) and _score(name, data, answer)[0] >= 1.0):
         raise UserError(f"{where}: {name} does not give full marks to its own answer {str(answer)[:60]!r}")

@@ -19,6 +19,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -78,7 +79,7 @@ class VerifyServer(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, host: str, port: int, reading: Reading, names: tuple[str, ...] = ()) -> None:
-        self.reading = reading
+        self.reading = replace(reading, strangers=True)
         self.names = LOOPBACK | {host.lower(), *(name.lower() for name in names)}
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.free = threading.BoundedSemaphore(MAX_CONNECTIONS)

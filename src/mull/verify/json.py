@@ -19,8 +19,7 @@ from typing import Any
 
 from mull.core.errors import UserError
 from mull.core.types import Verdict, VerdictKind
-from mull.verify.extract import final_answer
-from mull.verify.texts import unfenced
+from mull.verify.texts import stated, unfenced
 
 METHOD = "json"
 MAX_LENGTH = 20_000
@@ -139,9 +138,7 @@ def _read(text: str) -> Any:
     try:
         return parse(whole)
     except Malformed:
-        inner = unfenced(whole)
-        if inner == whole:
-            inner = unfenced(final_answer(whole) or "")
+        inner = unfenced(stated(whole))  # a box or tag decides, whatever stands in a fence before it
         if inner in ("", whole):
             raise
         return parse(inner)

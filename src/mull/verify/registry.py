@@ -3,7 +3,8 @@
 The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none, or
 a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math",
 "choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym"; and for programs,
-which run behind the walls of `sandbox`, "code-io", "code-call", "code-check". A bug in one of them is the verdict
+which run behind the walls of `sandbox`, "code-io", "code-call", "code-check". A user's own is named by where it is,
+"python:path/to/file.py:function" (`own`). A bug in one of them is the verdict
 `error` on one answer, never the end of a run; that no sandbox can be put up here ends it at once.
 """
 
@@ -15,11 +16,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mull.core.errors import UserError, nearest
 from mull.core.types import Problem, Verdict, VerdictKind
-from mull.verify import code_call, code_check, code_io, constraints, countdown, grid, gym, knights, regex, words
+from mull.verify import code_call, code_check, code_io, constraints, countdown, grid, gym, knights, own, regex, words
 from mull.verify import json as values
 from mull.verify import math as formulas
 from mull.verify.code import NoWall
@@ -173,6 +175,9 @@ def known(name: str, where: str) -> Verifier:
     Raises:
         UserError: there is none.
     """
+    if name.startswith(own.PREFIX):
+        own.find(name, where)
+        return Verifier(name, partial(own.check, name), partial(own.check_gold, name))
     verifier = VERIFIERS.get(name)
     if verifier is None:
         raise UserError(f"{where}: unknown verifier {name!r}{nearest(name, VERIFIERS)}")
