@@ -23,6 +23,7 @@ def run(
     ] = None,
     from_: Annotated[str | None, typer.Option("--from", help="do this stage and all later ones again")] = None,
     until: Annotated[str | None, typer.Option(help="last stage to run")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say what would be done, and do nothing")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="show no progress")] = False,
     sandbox: Sandbox = "auto",
     allow_unsandboxed: AllowUnsandboxed = False,
@@ -42,6 +43,13 @@ def run(
     choose(sandbox, allow_unsandboxed)
     parsed = read_recipe(recipe, set_ or ())
     directory = out or Path("runs") / parsed.name
+    if dry_run:
+        from mull.recipe.plan import lines, plan
+
+        planned = plan(parsed, directory, from_, until)
+        document = {"run": str(directory), "stages": [stage.to_json() for stage in planned]}
+        typer.echo(json_lines.dumps(document, ensure_ascii=False) if json else "\n".join(lines(planned)))
+        return
     summaries = run_recipe(parsed, directory, for_stderr(quiet), from_, until)
     if json:
         typer.echo(json_lines.dumps({"run": str(directory), "stages": summaries}, ensure_ascii=False))

@@ -45,14 +45,14 @@ def run_recipe(
         StageFailed: a stage stopped to prevent harm; names its last good checkpoint.
         Stopped: Ctrl-C; the state is saved.
     """
-    chosen = _chosen(recipe, from_, until)
+    chosen = chosen_stages(recipe, from_, until)
     sources = origins(recipe)
     if out.is_dir() and not (out / "run.json").exists() and any(_is_foreign(path) for path in out.iterdir()):
         raise UserError(f"{out}: holds files but no run; name an empty or new directory with --out")
     with locked(out):
         run = Run(out)
-        redone = _redone(recipe, run, sources, from_)
-        _refuse_changes(recipe, run, sources, redone)
+        redone = redone_stages(recipe, run, sources, from_)
+        refuse_changes(recipe, run, sources, redone)
         for name in redone:
             run.stage(name).reset()
         run.begin(recipe.name, recipe.seed, **({"from": from_} if from_ else {}))
@@ -88,7 +88,7 @@ def _is_foreign(path: Path) -> bool:
     return path.name != ".lock" and path.suffix != ".part"
 
 
-def _chosen(recipe: Recipe, from_: str | None, until: str | None) -> list[Stage]:
+def chosen_stages(recipe: Recipe, from_: str | None, until: str | None) -> list[Stage]:
     names = list(recipe.stages)
     for name in (from_, until):
         if name is not None and name not in names:
@@ -99,23 +99,23 @@ def _chosen(recipe: Recipe, from_: str | None, until: str | None) -> list[Stage]
     return [recipe.stages[name] for name in names[: last + 1]]
 
 
-def _redone(recipe: Recipe, run: Run, sources: dict[str, Origin], from_: str | None) -> list[str]:
+def redone_stages(recipe: Recipe, run: Run, sources: dict[str, Origin], from_: str | None) -> list[str]:
     """The stages that `from_` wants done again: none where the same command was interrupted and now goes on."""
     if from_ is None:
         return []
     record = run.read() if (run.path / "run.json").exists() else {}
     interrupted = record.get("from") == from_ and record.get("status") in ("running", "stopped")
-    if interrupted and all(name in sources and _same(run.stage(name), sources[name]) for name in run.stages):
+    if interrupted and all(name in sources and is_same(run.stage(name), sources[name]) for name in run.stages):
         return []
     names = list(recipe.stages)
     return names[names.index(from_) :]
 
 
-def _same(stage: StageDir, origin: Origin) -> bool:
+def is_same(stage: StageDir, origin: Origin) -> bool:
     return stage.read().get("fingerprint") == origin.fingerprint
 
 
-def _refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone: list[str]) -> None:
+def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone: list[str]) -> None:
     """Raises UserError when the directory holds results that this recipe would not give."""
     named = run.read().get("name") if (run.path / "run.json").exists() else recipe.name
     if named != recipe.name:
@@ -125,7 +125,7 @@ def _refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone
             continue
         if name not in recipe.stages:
             raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
-        if not _same(run.stage(name), sources[name]):
+        if not is_same(run.stage(name), sources[name]):
             changed = first_difference(run.stage(name).read().get("config", {}), recipe.stages[name].settings)
             raise UserError(
                 f"{run.path}: stage {name!r} was run with another {changed or 'seed, thread count, version or input'}; "
