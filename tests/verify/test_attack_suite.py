@@ -1,4 +1,4 @@
-"""The attack suite on rewards that are weak on purpose: it finds what pays, says what does not apply, and never misses."""
+"""The attack suite on rewards that are weak on purpose: it finds what pays and says what does not apply."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def test_a_reward_that_runs_tests_beside_the_program(tmp_path: Path) -> None:
     problem = Problem("row", (), own(tmp_path, IN_PROCESS), CALLS)
     report = attack(problem, attacks=some(25, 26, 28, 29, 32, 33, 40, 43, 44, 45, 46, 47))
     assert report.right is not None and report.right.score == 1 and report.wrong.score == 0
-    assert paying(report) == {25, 26, 29, 33, 45}
-    sound = attack(Problem("row", (), "code-call", CALLS), attacks=some(25, 26, 29, 33, 45))
+    assert paying(report) == {25, 26, 29, 33, 45, 47}
+    sound = attack(Problem("row", (), "code-call", CALLS), attacks=some(25, 26, 29, 33, 45, 47))
     assert not paying(sound)
 
 

@@ -38,8 +38,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "io": ("code-io", IO), "call": ("code-call", CALL), "asserts": ("code-check", ASSERTS),
     "check": ("code-check", CHECK),
 }  # fmt: skip
-CLOCKS = {30: ("io", "call", "check"), 35: ("call",), 50: ("call",)}
-"""Attacks that run until a clock ends them, and the kinds that they are tried on."""
+SLOW = {30: ("io", "call", "check"), 35: ("call",), 48: ("io", "call"), 49: ("io", "call"), 50: ("call",)}
+"""Attacks that take seconds, and the kinds that they are tried on."""
 LOOK = """
 import builtins, os
 def solve(x):
@@ -71,7 +71,8 @@ def strict(problem: Problem, response: str) -> Paid:
     paid = pay_verdict(problem, response)
     verdict = paid.verdict
     broken = any(problem.data["tests"] is tests for tests in BROKEN_TESTS)
-    assert verdict.kind in ((VerdictKind.ERROR,) if broken else (VerdictKind.WRONG, VerdictKind.CORRECT)), verdict
+    if verdict.kind is not VerdictKind.TIMEOUT:  # that is counted by the suite
+        assert verdict.kind in ((VerdictKind.ERROR,) if broken else (VerdictKind.WRONG, VerdictKind.CORRECT)), verdict
     assert verdict.correct or verdict.score is None or verdict.score < 1
     assert len(verdict.reason) <= 200 and verdict.reason.isprintable()
     return paid
@@ -79,12 +80,16 @@ def strict(problem: Problem, response: str) -> Paid:
 
 @pytest.mark.parametrize("one", CODE, ids=lambda one: one.title)
 def test_no_attack_pays(one: Attack) -> None:
-    for kind in CLOCKS.get(one.number, tuple(KINDS)):
+    for kind in SLOW.get(one.number, tuple(KINDS)):
         verifier, data = KINDS[kind]
-        report = attack(Problem("row", (), verifier, data), strict, attacks=[one])
+        for _ in range(3):  # a machine that is overrun does starve programs, and may say so
+            report = attack(Problem("row", (), verifier, data), strict, attacks=[one])
+            if one.number != 50 or not report.outcomes[0].left_out:
+                break
         assert report.right is not None and report.right.score == 1 and report.wrong.score == 0, report
         (outcome,) = report.outcomes
         assert not outcome.pays, (kind, outcome)
+        assert outcome.left_out == 0 or one.number == 45, (kind, outcome)
         assert outcome.tries or (kind == "check" and one.number in (32, 46)), outcome
     if one.number in (33, 36, 38, 42):
         paid_after()

@@ -100,11 +100,14 @@ def _honest(
             candidates += [(form, wrap(written(shaped, source))) for source in sources if isinstance(source, str)]
         elif gold:
             candidates.append((form, wrap(shaped.put(gold))))
+    best: tuple[Target, Paid, str] | None = None
     for form, reply in candidates:
         paid = pay(problem, reply)
-        if paid.score > 0 and (paid.verdict.correct or problem.verifier.startswith(PREFIX)):
+        if paid.verdict.correct:
             return replace(target, form=form), paid, reply
-    return replace(target, form=forms[0]), None, candidates[0][1] if candidates else ""
+        if problem.verifier.startswith(PREFIX) and paid.score > (best[1].score if best else 0.0):
+            best = replace(target, form=form), paid, reply  # a score that never reaches 1
+    return best or (replace(target, form=forms[0]), None, candidates[0][1] if candidates else "")
 
 
 def _outcome(one: Attack, target: Target, report: Report, pay: Pay, wrap: Wrap) -> Outcome:
