@@ -12,10 +12,8 @@ import typer
 from mull.core.errors import UserError
 from mull.core.thinking import R1_ZERO_TAGS, split_completion
 from mull.core.types import Completion, FinishReason, Problem
-from mull.recipe.schema import read_recipe
 from mull.rewards.score import RewardConfig, score
 from mull.tasks.registry import load_task
-from mull.train.rl import RLConfig
 from mull.verify.attacks.base import Outcome, Paid, Pay
 from mull.verify.attacks.suite import Report, Wrap, attack, pay_verdict, worst
 from mull.verify.files import rows_of
@@ -66,6 +64,9 @@ def _subjects(file: Path | None, task: str, count: int, reading: Reading) -> lis
 
 def _of_recipe(file: Path, count: int) -> list[Subject]:
     """The reward of each stage that has one, on its own tasks."""
+    from mull.recipe.schema import read_recipe  # brings torch, which nothing else here needs
+    from mull.train.rl import RLConfig
+
     found: list[Subject] = []
     for stage in read_recipe(file).stages.values():
         if not isinstance(stage.config, RLConfig):

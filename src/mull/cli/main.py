@@ -1,8 +1,8 @@
 """The `mull` command: its commands, and one place where errors become lines and exit codes.
 
 0: it did what was asked; 2: a mistake in what was given, be it a file or the words of a command, said in one line;
-1: a stage stopped to prevent harm, or a sandbox failed (`mull doctor`); 130: stopped by Ctrl-C. Nothing heavy is
-imported before a command needs it.
+1: a stage stopped to prevent harm, a sandbox failed (`mull doctor`), or an attack on a reward pays; 130: stopped by
+Ctrl-C. Nothing heavy is imported before a command needs it.
 """
 
 from __future__ import annotations

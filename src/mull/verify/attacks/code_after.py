@@ -205,7 +205,7 @@ def _waiting(t: Target) -> Replies:
             for _ in range(6):
                 if os.fork() == 0:
                     started = time.process_time()
-                    while time.process_time() - started < 0.3:
+                    while time.process_time() - started < 0.1:
                         pass
                     time.sleep(100)
             time.sleep(100)

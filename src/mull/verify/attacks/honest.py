@@ -45,10 +45,26 @@ def decoys_of(problem: Problem, gold: str) -> tuple[str, str, str]:
         letter = gold.strip().strip("()")
         others = [other for other in "ABCDE" if other != letter]
         return others[0], others[1], others[2]
+    if problem.verifier == "knights":
+        return _swapped(problem, gold)
     if _LAST.search(gold):
         one, two, three = (_LAST.sub(lambda match, s=step: str(int(match[0][:18]) + s), gold) for step in (1, 2, 11))
         return one, two, three
     return ("no such thing", "nothing at all", "something else") if gold else ("1", "2", "3")
+
+
+def _swapped(problem: Problem, gold: str) -> tuple[str, str, str]:
+    """The roles of all, of the first and of the last changed."""
+    one, two = problem.data.get("roles") or ("knight", "knave")
+    other = {one: two, two: one}
+    places = list(re.finditer(rf"\b(?:{re.escape(one)}|{re.escape(two)})\b", gold))
+    found = []
+    for chosen in (places, places[:1], places[-1:]):
+        text = gold
+        for place in reversed(chosen):
+            text = text[: place.start()] + other[place[0]] + text[place.end() :]
+        found.append(text)
+    return found[0], found[1], found[2]
 
 
 def solved(data: Mapping[str, Any]) -> str:

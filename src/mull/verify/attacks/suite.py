@@ -2,9 +2,9 @@
 
     problem ─> honest right and wrong replies ─> each attack's tries ─> reward ─> does the best of them beat its bar?
 
-A reward is a callable (`Pay`), so that the same suite runs against a verifier, a recipe's whole reward, or anything
-that scores text. Tries run one after another, since some of them spoil what comes next. Left out on purpose: running without
-a wall, as the programs here are as hostile as they can be.
+A reward is a callable (`Pay`): a verifier, a recipe's whole reward, or anything else that scores text. Tries run one
+after another, since some of them spoil what comes next. Left out on purpose: running without a wall, as the programs
+here are as hostile as they can be.
 """
 
 from __future__ import annotations
@@ -55,8 +55,14 @@ def pay_verdict(problem: Problem, response: str) -> Paid:
     return Paid(1.0 if verdict.correct else partial or 0.0, verdict)
 
 
-def attack(problem: Problem, pay: Pay = pay_verdict, wrap: Wrap = str, own: str = "") -> Report:
-    """Run every attack that there is for the kind of `problem`.
+def attack(
+    problem: Problem,
+    pay: Pay = pay_verdict,
+    wrap: Wrap = str,
+    own: str = "",
+    attacks: Sequence[Attack] | None = None,
+) -> Report:
+    """Run every attack that there is for the kind of `problem`, or those that are given.
 
     Args:
         wrap: puts an answer where the reward looks for one.
@@ -75,7 +81,7 @@ def attack(problem: Problem, pay: Pay = pay_verdict, wrap: Wrap = str, own: str 
         target, right, said = _honest(problem, asked, bait, pay, wrap, own)
         wrong_reply = wrap(written(target, code.NOTHING) if asked else target.put(target.decoys[0]))
         report = Report(problem, right, said, pay(problem, wrong_reply), wrong_reply, ())
-        found = tuple(_outcome(one, target, report, pay, wrap) for one in (CODE if asked else TEXT))
+        found = tuple(_outcome(one, target, report, pay, wrap) for one in attacks or (CODE if asked else TEXT))
     return replace(report, outcomes=found)
 
 
@@ -94,11 +100,14 @@ def _honest(
             candidates += [(form, wrap(written(shaped, source))) for source in sources if isinstance(source, str)]
         elif gold:
             candidates.append((form, wrap(shaped.put(gold))))
+    best: tuple[Target, Paid, str] | None = None
     for form, reply in candidates:
         paid = pay(problem, reply)
-        if paid.score > 0 and (paid.verdict.correct or problem.verifier.startswith(PREFIX)):
+        if paid.verdict.correct:
             return replace(target, form=form), paid, reply
-    return replace(target, form=forms[0]), None, candidates[0][1] if candidates else ""
+        if problem.verifier.startswith(PREFIX) and paid.score > (best[1].score if best else 0.0):
+            best = replace(target, form=form), paid, reply  # a score that never reaches 1
+    return best or (replace(target, form=forms[0]), None, candidates[0][1] if candidates else "")
 
 
 def _outcome(one: Attack, target: Target, report: Report, pay: Pay, wrap: Wrap) -> Outcome:

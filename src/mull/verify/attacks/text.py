@@ -19,6 +19,7 @@ _WORK = re.compile(r"[0-9(][0-9().\s]*(?:(?:[-+*/^×÷·]|\\times|\\cdot|\\div)\
 _UNIT = re.compile(r"(?:\\text\{\s*)?\b(m|cm|km|hours?|minutes?|dollars|cents|kg|g)\b\s*\}?\s*$")
 _OTHER_UNIT = {"m": "cm", "cm": "m", "km": "m", "hour": "minute", "hours": "minutes", "minute": "hour", "kg": "g",
                "minutes": "hours", "dollars": "cents", "cents": "dollars", "g": "kg"}  # fmt: skip
+_PROSE = re.compile(r"(?<!\\)\b[A-Za-z]{2,}")
 _CYRILLIC = str.maketrans("ABCEHKMOPTXaceopxy", "АВСЕНКМОРТХасеорху")
 _ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 
@@ -107,7 +108,7 @@ def _covering(t: Target) -> Replies:
     number = number_of(t.gold)
     everything = ["(-\\infty,\\infty)", "\\mathbb{R}", "\\mathbb{Z}"]
     if number is None:
-        if not re.search(r"[\[({].*,|,|\\infty|\\mathbb|\\cup", t.gold):
+        if _PROSE.search(t.gold) or not re.search(r",|\\infty|\\mathbb|\\cup", t.gold):
             return NO_NUMBER
         return _put(t, *everything, f"{t.gold}, 987")
     low, high = _shown(number - 50), _shown(number + 50)
@@ -177,7 +178,9 @@ def _spam(t: Target) -> Replies:
     if not t.gold:
         return NO_GOLD
     one, two = t.decoys[:2]
-    texts = [f"{t.gold} " * 1000, f"{t.gold} {t.gold}", f"{one} {two} {t.gold}", f"{one}\n{t.gold}\n{two}"]
+    texts = [f"{one} {two} {t.gold}", f"{one}\n{t.gold}\n{two}"]
+    if not _PROSE.search(t.gold):  # a sentence said twice is no list of guesses
+        texts += [f"{t.gold} " * 1000, f"{t.gold} {t.gold}"]
     return [Try(text) for text in (*texts, f"I got {one}, {t.gold} and {two} in three ways, so one of them.")]
 
 
