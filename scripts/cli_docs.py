@@ -21,8 +21,8 @@ HEAD = """# The command line
 Written by `scripts/cli_docs.py` from the commands themselves; `make docs` writes it again.
 
 Exit codes: 0, it did what was asked; 1, a stage stopped because going on would do harm, a sandbox did not stop what it
-should (`mull doctor`), or an attack on a reward pays (`mull verify --attack`); 2, a mistake in what was given, said in one
-line; 130, stopped by Ctrl-C (the same command resumes).
+should (`mull doctor`), or an attack on a reward pays (`mull verify --attack`); 2, a mistake in what was given, said in
+one line; 130, stopped by Ctrl-C (the same command resumes).
 """
 
 
