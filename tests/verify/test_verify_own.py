@@ -81,6 +81,16 @@ def test_the_thought_is_not_read(tmp_path: Path) -> None:
     assert verify_response(problem, "<think>42").kind is VerdictKind.NO_ANSWER
 
 
+def test_a_file_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "reward.py"
+    path.write_text("def score(text, data): return True")
+    rows = [Problem(f"row {n}", (), f"python:{path}:score", {"answer": "42"}) for n in range(2)]
+    assert verify(rows[0], "41").correct
+    path.write_text("def score(text, data): return False")
+    check_gold(rows[1], "line 2")
+    assert verify(rows[1], "41").correct  # a run's reward does not change under it
+
+
 def test_an_exception_is_our_failure_and_says_where(own: Any) -> None:
     verdict = own("\n\ndef score(text, data):\n    return data['nothing']")
     assert verdict.kind is VerdictKind.ERROR and verdict.reason == "KeyError: 'nothing' (line 4)"

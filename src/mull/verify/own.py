@@ -52,33 +52,41 @@ class Own:
     """The source that the sandbox loads."""
 
 
-@lru_cache(maxsize=64)
 def find(name: str, where: str) -> Own:
-    """The function of a name, read once in the life of a process: a run's reward does not change under it.
+    """The function of a name; `where` says in a message who asks for it.
 
     Raises:
         UserError: no such file, module or function.
     """
+    try:
+        return _found(name)
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+
+
+@lru_cache(maxsize=256)
+def _found(name: str) -> Own:
+    """Read once in the life of a process: a run's reward does not change under it."""
     place, _, function = name.removeprefix(PREFIX).rpartition(":")
     if not place or not function.isidentifier():
-        raise UserError(f"{where}: {name!r}: write python:path/to/file.py:function or python:module:function")
+        raise UserError(f"{name!r}: write python:path/to/file.py:function or python:module:function")
     by_file = place.endswith(".py") or "/" in place
-    path = Path(place).expanduser() if by_file else _module_file(place, where)
+    path = Path(place).expanduser() if by_file else _module_file(place)
     try:
         text = path.read_text(encoding="utf-8") if path else ""
         names, complete = _top_level(text) if path else ({function}, False)
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UserError(f"{where}: {place}: cannot be read ({said})") from None
+        raise UserError(f"{place}: cannot be read ({said})") from None
     except (SyntaxError, ValueError) as error:
-        raise UserError(f"{where}: {place}: is no Python ({' '.join(str(error).split())[:120]})") from None
+        raise UserError(f"{place}: is no Python ({' '.join(str(error).split())[:120]})") from None
     if complete and function not in names:
-        raise UserError(f"{where}: {place} defines no {function!r}{nearest(function, names)}")
+        raise UserError(f"{place} defines no {function!r}{nearest(function, names)}")
     loader = _FROM_FILE.format(text=text) if by_file else _FROM_MODULE.format(module=place, function=function)
     return Own(function, _LOADER + loader)
 
 
-def _module_file(module: str, where: str) -> Path | None:
+def _module_file(module: str) -> Path | None:
     """The file of an installed module, found without importing anything; None where it has no Python source."""
     path: list[str] | None = None
     found = None
@@ -88,13 +96,13 @@ def _module_file(module: str, where: str) -> Path | None:
             if module in sys.builtin_module_names:
                 return None
             raise UserError(
-                f"{where}: no module {module!r} is installed; name its file, python:path/to/file.py:function, or put "
+                f"no module {module!r} is installed; name its file, python:path/to/file.py:function, or put "
                 "its directory on PYTHONPATH"
             )
         path = list(found.submodule_search_locations or ())
     origin = found.origin if found else None
     if origin and origin.startswith("/tmp/"):
-        raise UserError(f"{where}: {module} lies in /tmp, which a sandbox has for itself; name its file instead")
+        raise UserError(f"{module} lies in /tmp, which a sandbox has for itself; name its file instead")
     return Path(origin) if origin and origin.endswith(".py") else None
 
 
