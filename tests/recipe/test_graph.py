@@ -14,11 +14,13 @@ from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.recipe.graph import Recipe, Stage, first_difference, in_order, origins
 from mull.recipe.kind import StageKind
+from mull.verify.own import own_file
 
 
 class Spec(Config):
     source: str
     decontaminate: tuple[str, ...] = ()
+    verifier: str = ""
 
 
 class SomeConfig(Config):
@@ -76,6 +78,16 @@ def test_the_bytes_of_what_lies_outside_count(tmp_path: Path) -> None:
     (model / "weights").write_text("1")
     data.write_text("a")
     assert prints(made) == old
+
+
+def test_the_bytes_of_a_verifier_of_ones_own_count(tmp_path: Path) -> None:
+    own = tmp_path / "own.py"
+    own.write_text("def reward(text, data): return True")
+    made = stage("a", tasks=({"source": "countdown", "verifier": f"python:{own}:reward"},))
+    old = prints(made)
+    own.write_text("def reward(text, data): return False")
+    assert changed(old, prints(made)) == {"a"}
+    assert own_file("python:math:gcd") == own_file("math") == own_file("") == ""
 
 
 @given(st.data())

@@ -19,6 +19,7 @@ from mull.core.errors import UserError
 from mull.core.files import sha256_directory, sha256_file
 from mull.recipe.kind import StageKind
 from mull.tasks.registry import parse_spec
+from mull.verify.own import own_file
 
 REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise."""
@@ -115,7 +116,8 @@ def _outside(stage: Stage) -> dict[str, str]:
     tasks = getattr(stage.config, "tasks", ())
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
-    paths = {text: Path(text).expanduser() for text in [*outside.values(), *data] if text}
+    verifiers = [own_file(getattr(spec, "verifier", "")) for spec in tasks]
+    paths = {text: Path(text).expanduser() for text in [*outside.values(), *data, *verifiers] if text}
     files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
     return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}
 

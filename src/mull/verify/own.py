@@ -52,6 +52,12 @@ class Own:
     """The source that the sandbox loads."""
 
 
+def own_file(name: str) -> str:
+    """The file that a verifier's name gives, "" where it gives none (a module, or no verifier of one's own)."""
+    place = name.removeprefix(PREFIX).rpartition(":")[0] if name.startswith(PREFIX) else ""
+    return place if place.endswith(".py") or "/" in place else ""
+
+
 def find(name: str, where: str) -> Own:
     """The function of a name; `where` says in a message who asks for it.
 
