@@ -20,7 +20,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, pad
+from torch.nn.functional import linear
 
 from mull.model.processor import FEW, few_shapes, float32_is_faster
 
@@ -44,8 +44,9 @@ def can_pack(dtype: torch.dtype) -> bool:
 class Forms:
     """The copies of one weight. Example: `Forms(layer.weight).product(x, layer.bias)`"""
 
-    def __init__(self, weight: Tensor) -> None:
+    def __init__(self, weight: Tensor, rooms: dict[int, Tensor] | None = None) -> None:
         self.weight = weight
+        self._rooms = {} if rooms is None else rooms
         self.wide_KN: Tensor | None = None
         self.packed: Tensor | None = None
         self._state: tuple[int, ...] | None = None
@@ -77,12 +78,20 @@ class Forms:
         """`x Wᵀ + b` for `[…, K]`, in the type of x."""
         rows = x.numel() // x.shape[-1]
         if self.packed is not None and (self.wide_KN is None or rows <= FEW):
-            x_BK, more = x.flatten(0, -2), few_shapes(rows) - rows
-            y_BN = torch.ops.mkldnn._linear_pointwise(
-                pad(x_BK, (0, 0, 0, more)) if more else x_BK, self.packed, bias_N, "none", [], ""
-            )
+            x_BK = self._padded(x.flatten(0, -2), few_shapes(rows))
+            y_BN = torch.ops.mkldnn._linear_pointwise(x_BK, self.packed, bias_N, "none", [], "")
             return y_BN[:rows].view(*x.shape[:-1], -1)
         return self.product_float32(x.flatten(0, -2), bias_N).view(*x.shape[:-1], -1).to(x.dtype)
+
+    def _padded(self, x_BK: Tensor, rows: int) -> Tensor:
+        """The rows and some more, of which nothing is wanted, in a place that is made once."""
+        if rows == len(x_BK):
+            return x_BK
+        room = self._rooms.get(x_BK.shape[1])
+        if room is None or len(room) < rows:
+            room = self._rooms[x_BK.shape[1]] = x_BK.new_zeros(rows, x_BK.shape[1])
+        room[: len(x_BK)] = x_BK
+        return room[:rows]
 
     def product_float32(self, x_BK: Tensor, bias_N: Tensor | None) -> Tensor:
         """`x Wᵀ + b` by the float32 copy, not rounded to the model's type."""
@@ -111,6 +120,7 @@ class DecodingWeights:
         self.model = model
         self.limit = limit
         self._forms: dict[int, Forms] = {}
+        self._rooms: dict[int, Tensor] = {}
         self._forgotten = False
 
     def forget(self) -> None:
@@ -120,6 +130,7 @@ class DecodingWeights:
     def drop(self) -> None:
         """Free all copies; they are made again when they are used again."""
         self._forms.clear()
+        self._rooms.clear()
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -129,7 +140,7 @@ class DecodingWeights:
         self._forms = {}
         for layer in layers:
             old = kept.get(id(layer.weight))
-            form = old if old is not None and old.weight is layer.weight else Forms(layer.weight)
+            form = old if old is not None and old.weight is layer.weight else Forms(layer.weight, self._rooms)
             self._forms[id(layer.weight)] = form
         for form in self._forms.values():
             form.renew(self._forgotten)
@@ -145,8 +156,10 @@ class DecodingWeights:
     def logits(self, hidden_BD: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """`x Wᵀ + b` in float32 for a head's weight; where a copy makes that cheap, never rounded to 16 bits."""
         found = self._forms.get(id(weight))
-        if found is None or found.wide_KN is None:
+        if found is None:
             return linear(hidden_BD, weight, bias).float()
+        if found.wide_KN is None:
+            return found.product(hidden_BD, bias).float()
         return found.product_float32(hidden_BD, bias)
 
     def _layers(self) -> list[nn.Linear]:
