@@ -109,6 +109,7 @@ def _run(host: socket.socket, job: dict[str, Any], text: str, confine: Confine) 
             os.setsid()
             for source, target in ((given, 0), (out_in, 1), (err_in, 2)):
                 os.dup2(source, target)
+            host.close()  # its number may be a high one, where many jobs run
             os.closerange(3, 256)
             sys.stdin, sys.stdout, sys.stderr = _open(0, "r"), _open(1, "w"), _open(2, "w")
             limit(job["limits"])
@@ -265,7 +266,7 @@ def _run_test(host: socket.socket, job: dict[str, Any]) -> None:
 
 
 class CandidateError(Exception):
-    """What the candidate raised, where it is no built-in exception."""
+    """What the candidate raised, where it is no built-in exception, or one that means the end of an iteration."""
 
 
 class CandidateEnded(BaseException):
@@ -279,7 +280,9 @@ def _answered(answer: dict[str, Any] | None, args: tuple[Any, ...]) -> Any:
         raise CandidateEnded(answer["ended"])
     if "raised" in answer:
         kind = getattr(builtins, answer["raised"], None)
-        ordinary = isinstance(kind, type) and issubclass(kind, Exception)
+        # the end of an iteration would end the test's own loop over the calls, as if there were no more of them
+        ends = (StopIteration, StopAsyncIteration)
+        ordinary = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, ends)
         raise kind(answer["why"]) if ordinary and kind else CandidateError(answer["why"])
     for arg, tree in zip(args, answer.get("args", ()), strict=False):
         if tree is not None:  # the function changed its argument in place
