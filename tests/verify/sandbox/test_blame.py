@@ -22,7 +22,7 @@ import pytest
 from mull.core.errors import UserError
 from mull.core.types import Problem
 from mull.verify import trees, verify
-from mull.verify.sandbox import border, linux, walls, wire
+from mull.verify.sandbox import border, guest, linux, walls, wire
 from mull.verify.sandbox.base import Call, How, Limits, Returned
 from mull.verify.sandbox.channel import Channel
 from mull.verify.sandbox.host import ForkServer
@@ -231,6 +231,67 @@ def test_a_forked_child_that_drops_its_copy_leaves_the_sandbox_alone(wall: ForkS
             os._exit(0)
     os.waitpid(pid, 0)
     assert next(runs).how is How.DONE
+
+
+def test_no_program_interrupts_its_keeper(wall: ForkServer) -> None:
+    """pid 1 of a process namespace is sent what it has a handler for, as Python has one for Ctrl-C."""
+    program = """
+import os, signal, time
+try:
+    os.kill(os.getppid(), signal.SIGINT)
+except OSError:
+    pass
+time.sleep(0.2)
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print(input())
+"""
+    assert [ran.out for ran in wall.runs(program, ["a", "b"], Limits())] == ["a\n", "b\n"]
+
+
+def test_lower_limits_of_whoever_started_us_are_no_failure_of_the_program(sandbox: str) -> None:
+    script = """
+import resource
+from mull.verify.sandbox import walls
+from mull.verify.sandbox.base import Call, Limits
+for limit, most in ((resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CPU, 100), (resource.RLIMIT_FSIZE, 1 << 20)):
+    resource.setrlimit(limit, (most, most))
+wall = walls.current()
+print(next(wall.runs("print(6 * 7)", [""], Limits())).out)
+with wall.calls("def f(): return 42", Limits()) as ask:
+    print(ask(Call("f")).tree)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["42", "42"], done.stderr
+
+
+def refuse() -> None:
+    raise OSError("there is no more of it")
+
+
+@pytest.mark.parametrize("mode", ["calls", "check", "stdin"])
+def test_what_cannot_be_set_up_is_ours(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    ours, theirs = socket.socketpair()
+    limits = Limits()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            if mode == "stdin":
+                monkeypatch.setattr(guest.os, "pipe", refuse)
+            guest.serve(theirs, refuse, lambda: None)
+        finally:
+            os._exit(0)
+    theirs.close()
+    with ours:
+        channel = Channel(ours, limits, lambda order: {})
+        channel.send({"mode": mode, "source": "def f(): pass", "limits": limits.as_job(0)})
+        channel.send({"stdin": ""})
+        answer = channel.receive(scripts=mode == "stdin")
+        assert isinstance(answer, dict) and answer["refused"]
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def test_the_end_of_an_iteration_does_not_end_the_loop_of_a_test(sandbox: str) -> None:

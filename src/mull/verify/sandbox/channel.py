@@ -45,7 +45,7 @@ def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Ge
         with wall.opened({"mode": "stdin", "source": source}, limits) as channel:
             for text in inputs[done:]:
                 channel.send({"stdin": text})
-                answer = channel.receive()
+                answer = channel.receive(scripts=True)
                 done += 1
                 yield _ran(answer)
                 if isinstance(answer, How):  # that sandbox is gone; the next input gets another
@@ -93,21 +93,23 @@ class Channel:
         with contextlib.suppress(OSError):
             wire.send(self.frames, message)
 
-    def receive(self) -> dict[str, Any] | How:
+    def receive(self, scripts: bool = False) -> dict[str, Any] | How:
         """The program's next frame, or how the sandbox ended without one.
 
-        Only what comes before the keeper's first word can be a refusal of ours; a program could write one, too, and be
-        left out of training where it has no right answer. And until then nothing can be the program's doing.
+        Only what comes before the first word from inside can be a refusal of ours; a program could write one, too, and
+        be left out of training where it has no right answer. And until then nothing can be the program's doing.
+        `scripts` have no line to us: then all frames are the keeper's.
         """
         if not self._up:
             first = self._next()
             if isinstance(first, How):
                 return How.STARVED if first in (How.CPU, How.IDLE, How.STARVED) else How.REFUSED
             if first.get("up") is not True:
-                return first
+                why = _text(first, "refused") or f"it could not be set up ({_text(first, 'died')})"
+                return {"refused": why}
             self._up = True
         answer = self._next()
-        return How.OUTPUT if isinstance(answer, dict) and "refused" in answer else answer
+        return How.OUTPUT if isinstance(answer, dict) and "refused" in answer and not scripts else answer
 
     def _next(self) -> dict[str, Any] | How:
         self._before = {}
