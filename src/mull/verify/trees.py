@@ -210,7 +210,12 @@ def _shown(tree: Any, left: list[int]) -> str:
     tag = next(iter(tree))
     members = tree[tag]
     if isinstance(members, str):
-        return f"an integer of {4 * len(members)} bits" if tag == "i" else str(tree.get("v", members))[:80]
+        value = tree.get("v")
+        return (
+            f"an integer of {4 * len(members)} bits"
+            if tag == "i"
+            else (value if isinstance(value, str) else members)[:80]
+        )
     if not isinstance(members, list):
         return "no value"
     if tag == "d":

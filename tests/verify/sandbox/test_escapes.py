@@ -46,6 +46,7 @@ NOTHING_STOPS = (
     "signal by a pipe", "kill the fork server", "processors of others", "priority of others", "foreign program",
     "set-uid programs", "files outside", "modes and owners", "renaming", "memory in files of nobody", "full disk",
     "many files", "poisoned /tmp", "shared memory of the host", "POSIX queue", "netlink", "host's /dev/shm",
+    "attributes of files", "watching files", "standing back", "asynchronous requests",
 )  # fmt: skip
 """What any user may do on any Linux, so that without a wall it is seen to be done."""
 if os.getuid() == 0:  # other users' processes may be kept from each other's memory (Yama)

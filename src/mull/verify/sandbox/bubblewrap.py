@@ -21,7 +21,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mull.verify.sandbox import linux
 from mull.verify.sandbox.base import Ask, Limits, Ran
@@ -106,17 +106,18 @@ class Bubblewrap:
                 theirs.close()
                 for file in files.values():
                     os.close(file)
-            channel = Channel(ours, limits, lambda: self._finish(process))
+            channel = Channel(ours, limits, lambda order: self._times(process, order))
             try:
                 channel.send({**job, "limits": limits.as_job(processes=limits.processes)})
                 yield channel
             finally:
                 channel.end()
 
-    def _finish(self, process: subprocess.Popen[Any]) -> dict[str, float]:
+    def _times(self, process: subprocess.Popen[Any], order: Literal["look", "end"]) -> dict[str, float]:
         found = linux.family_times(self._proc, process.pid)
-        process.kill()  # and with it, by --die-with-parent, all that is inside
-        process.wait()
+        if order == "end":
+            process.kill()  # and with it, by --die-with-parent, all that is inside
+            process.wait()
         return found
 
     def runs(self, source: str, inputs: Sequence[str], limits: Limits) -> Generator[Ran, None, None]:

@@ -7,17 +7,24 @@ Nothing that comes in is trusted to be of the right shape: what is not becomes a
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from mull.verify.sandbox import wire
 from mull.verify.sandbox.base import Ask, Call, How, Limits, Ran, Returned
 
 FRAME_SLACK = 1 << 16
 """Bytes of a frame beyond what the program may print: names, tags, JSON's own."""
+
+
+LOOK_AFTER = 0.1
+"""Share of a test's time by the clock after which we look what its sandbox has used before."""
+Times = Callable[[Literal["look", "end"]], Mapping[str, float]]
+"""Asks what all that ran in a sandbox has used: `cpu` and `waited` seconds, and ends it. `lost`: nobody can say."""
 
 
 class CannotStart(OSError):
@@ -38,7 +45,7 @@ def runs(wall: Opener, source: str, inputs: Sequence[str], limits: Limits) -> Ge
         with wall.opened({"mode": "stdin", "source": source}, limits) as channel:
             for text in inputs[done:]:
                 channel.send({"stdin": text})
-                answer = channel.receive()
+                answer = channel.receive(scripts=True)
                 done += 1
                 yield _ran(answer)
                 if isinstance(answer, How):  # that sandbox is gone; the next input gets another
@@ -74,9 +81,11 @@ def calls(wall: Opener, source: str, limits: Limits) -> Iterator[Ask]:
 class Channel:
     """One sandbox: frames to and from the program in it, and how all of it ended."""
 
-    def __init__(self, frames: socket.socket, limits: Limits, finish: Callable[[], dict[str, float]]) -> None:
-        self.frames, self.limits, self._finish = frames, limits, finish
+    def __init__(self, frames: socket.socket, limits: Limits, times: Times) -> None:
+        self.frames, self.limits, self._times = frames, limits, times
         self._over = self._up = False
+        self._before: Mapping[str, float] = {}
+        self._owner = os.getpid()
 
     def send(self, message: Any) -> None:
         """A frame; where the sandbox is gone, the next `receive` says so."""
@@ -84,66 +93,85 @@ class Channel:
         with contextlib.suppress(OSError):
             wire.send(self.frames, message)
 
-    def receive(self) -> dict[str, Any] | How:
+    def receive(self, scripts: bool = False) -> dict[str, Any] | How:
         """The program's next frame, or how the sandbox ended without one.
 
-        Only what comes before the keeper's first word can be a refusal of ours; a program could write one, too, and be
-        left out of training where it has no right answer.
+        Only what comes before the first word from inside can be a refusal of ours; a program could write one, too, and
+        be left out of training where it has no right answer. And until then nothing can be the program's doing.
+        `scripts` have no line to us: then all frames are the keeper's.
         """
         if not self._up:
             first = self._next()
-            if isinstance(first, How) or first.get("up") is not True:
-                return first
+            if isinstance(first, How):
+                return How.STARVED if first in (How.CPU, How.IDLE, How.STARVED) else How.REFUSED
+            if first.get("up") is not True:
+                why = _text(first, "refused") or f"it could not be set up ({_text(first, 'died')})"
+                return {"refused": why}
             self._up = True
         answer = self._next()
-        return How.OUTPUT if isinstance(answer, dict) and "refused" in answer else answer
+        return How.OUTPUT if isinstance(answer, dict) and "refused" in answer and not scripts else answer
 
     def _next(self) -> dict[str, Any] | How:
-        deadline = time.monotonic() + self.limits.clock
-        self.frames.settimeout(self.limits.clock)
+        self._before = {}
+        source = _Until(self.frames, self.limits.clock, self._look)
         try:
-            answer = wire.receive(_Until(self.frames, deadline), 6 * self.limits.output_bytes + FRAME_SLACK)  # type: ignore[arg-type]
+            answer = wire.receive(source, 6 * self.limits.output_bytes + FRAME_SLACK)  # type: ignore[arg-type]
         except TimeoutError:
             return self._late()
         except wire.Broken:
             return How.OUTPUT
         except OSError:
-            return How.DIED
-        if answer is None:
-            return How.DIED
+            answer = None
+        if answer is None:  # did it end, or did we lose all sandboxes at once, by no fault of it?
+            return How.REFUSED if self.end().get("lost") else How.DIED
         return answer if isinstance(answer, dict) else How.OUTPUT
 
     def _late(self) -> How:
         """The clock ran out: was the program idle, or did it get no processor? Asked before it is ended.
 
         One that computes and has not had its CPU seconds by then has waited most of the time; a program that wants to
-        be taken for it (what we fail at is left out of training) would have to compute, and be ended for that.
+        be taken for it (what we fail at is left out of training) would have to compute, and be ended for that. What
+        counts is this test: not how long the program has computed and waited in those before.
         """
         found = self.end()
-        if found.get("cpu", 0.0) >= self.limits.seconds:
+        cpu, waited = (found.get(name, 0.0) - self._before.get(name, 0.0) for name in ("cpu", "waited"))
+        if cpu >= (1 - LOOK_AFTER) * self.limits.seconds:
             return How.CPU
-        return How.STARVED if found.get("waited", 0.0) > 0.5 * self.limits.clock else How.IDLE
+        return How.STARVED if waited > 0.5 * self.limits.clock else How.IDLE
 
-    def end(self) -> dict[str, float]:
-        """End the sandbox; the CPU seconds of all that ran in it, and the seconds it waited for a processor."""
-        if self._over:
+    def _look(self) -> None:
+        """Early in a test, but not of one that is answered at once, as it takes a while."""
+        self._before = self._times("look")
+
+    def end(self) -> Mapping[str, float]:
+        """End the sandbox; the CPU seconds of all that ran in it, and the seconds it waited for a processor.
+
+        Not from a child that was forked meanwhile and drops its copy: the sandbox is its parent's.
+        """
+        if self._over or os.getpid() != self._owner:
             return {}
         self._over = True
-        return self._finish()
+        return self._times("end")
 
 
 class _Until:
-    """A socket whose reads end at a deadline, however slowly bytes drip in."""
+    """A socket whose reads end at a deadline, however slowly bytes drip in; on the way there it calls `look` once."""
 
-    def __init__(self, frames: socket.socket, deadline: float) -> None:
-        self.frames, self.deadline = frames, deadline
+    def __init__(self, frames: socket.socket, seconds: float, look: Callable[[], None]) -> None:
+        self.frames, self.look = frames, look
+        now = time.monotonic()
+        self.next, self.deadline = now + LOOK_AFTER * seconds, now + seconds
 
     def recv(self, size: int) -> bytes:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        self.frames.settimeout(left)
-        return self.frames.recv(size)
+        while (now := time.monotonic()) < self.deadline:
+            if now >= self.next:
+                self.next = self.deadline
+                self.look()
+                continue
+            self.frames.settimeout(self.next - now)
+            with contextlib.suppress(TimeoutError):
+                return self.frames.recv(size)
+        raise TimeoutError
 
 
 def _text(answer: dict[str, Any], key: str) -> str:

@@ -38,33 +38,40 @@ Confine = Callable[[], None]
 
 def serve(host: socket.socket, confine: Confine, sweep: Callable[[], None]) -> None:
     """Run one job until the host closes its end; `sweep` ends whatever processes a child has left behind."""
-    wire.send(host, {"up": True})  # from here on a program may be speaking, and "refused" is no word of ours any more
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what pid 1 has no handler for, no program can send it
     job = wire.receive(host, MAX_JOB)
     if job is None:
         return
     if job["mode"] == "stdin":
+        wire.send(host, {"up": True})
         while (order := wire.receive(host, MAX_JOB)) is not None:
-            wire.send(host, _run(host, job, order["stdin"], confine))
+            try:
+                answer = _run(host, job, order["stdin"], confine)
+            except OSError as error:  # no more processes, or memory, on this machine
+                answer = {"refused": str(error)}
+            wire.send(host, answer)
             sweep()
     else:
         body = _answer_calls if job["mode"] == "calls" else _run_test
         while True:
             pid = os.fork()
             if pid == 0:
-                _child(lambda: body(host, job), job["limits"], confine)
+                _child(host, lambda: body(host, job), job["limits"], confine)
             status = _wait(pid)
             sweep()
             wire.send(host, {"died": _how(status)})
 
 
-def _child(body: Callable[[], None], limits: dict[str, Any], confine: Confine) -> None:
+def _child(host: socket.socket, body: Callable[[], None], limits: dict[str, Any], confine: Confine) -> None:
     """The rest of a child's life: confined, in a session of its own."""
     code = 1
     try:
         os.setsid()
         sys.stdout = sys.stderr = _open(os.devnull, "w")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         limit(limits)
         confine()
+        wire.send(host, {"up": True})  # from here on a program is speaking, and "refused" is no word of ours any more
         body()
         code = 0
     except MemoryError:
@@ -79,20 +86,20 @@ def _open(file: str | int, mode: str) -> TextIO:
 
 def limit(limits: dict[str, Any]) -> None:
     """Kernel limits of this process; memory is an address space, time is CPU seconds."""
-    memory = limits["memory_mb"] << 20
-    seconds = int(limits["seconds"]) + 1
-    for name, soft, hard in (
+    memory, seconds, file = limits["memory_mb"] << 20, int(limits["seconds"]) + 1, limits["file_mb"] << 20
+    wanted = [
         (resource.RLIMIT_AS, memory, memory),
         (resource.RLIMIT_CPU, seconds, 100 * seconds),
-        (resource.RLIMIT_FSIZE, limits["file_mb"] << 20, limits["file_mb"] << 20),
+        (resource.RLIMIT_FSIZE, file, file),
         (resource.RLIMIT_NOFILE, 128, 128),
         (resource.RLIMIT_CORE, 0, 0),
-    ):
-        resource.setrlimit(name, (soft, hard))
+        (resource.RLIMIT_STACK, 64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]),
+    ]
     if limits["processes"]:  # where a user namespace counts them; elsewhere the number is the whole user's
-        resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"], limits["processes"]))
-    stack, most = 64 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]
-    resource.setrlimit(resource.RLIMIT_STACK, (stack if most < 0 else min(stack, most), most))
+        wanted.append((resource.RLIMIT_NPROC, limits["processes"], limits["processes"]))
+    for name, soft, hard in wanted:
+        most = resource.getrlimit(name)[1]  # nobody may raise it, and whoever started us may have set a lower one
+        resource.setrlimit(name, (soft, hard) if most < 0 else (min(soft, most), min(hard, most)))
 
 
 def _run(host: socket.socket, job: dict[str, Any], text: str, confine: Confine) -> dict[str, Any]:
@@ -109,8 +116,10 @@ def _run(host: socket.socket, job: dict[str, Any], text: str, confine: Confine) 
             os.setsid()
             for source, target in ((given, 0), (out_in, 1), (err_in, 2)):
                 os.dup2(source, target)
+            host.close()  # its number may be a high one, where many jobs run
             os.closerange(3, 256)
             sys.stdin, sys.stdout, sys.stderr = _open(0, "r"), _open(1, "w"), _open(2, "w")
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             limit(job["limits"])
             confine()
             code = _as_script(job["source"])
@@ -265,7 +274,7 @@ def _run_test(host: socket.socket, job: dict[str, Any]) -> None:
 
 
 class CandidateError(Exception):
-    """What the candidate raised, where it is no built-in exception."""
+    """What the candidate raised, where it is no built-in exception, or one that means the end of an iteration."""
 
 
 class CandidateEnded(BaseException):
@@ -279,7 +288,9 @@ def _answered(answer: dict[str, Any] | None, args: tuple[Any, ...]) -> Any:
         raise CandidateEnded(answer["ended"])
     if "raised" in answer:
         kind = getattr(builtins, answer["raised"], None)
-        ordinary = isinstance(kind, type) and issubclass(kind, Exception)
+        # the end of an iteration would end the test's own loop over the calls, as if there were no more of them
+        ends = (StopIteration, StopAsyncIteration)
+        ordinary = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, ends)
         raise kind(answer["why"]) if ordinary and kind else CandidateError(answer["why"])
     for arg, tree in zip(args, answer.get("args", ()), strict=False):
         if tree is not None:  # the function changed its argument in place

@@ -3,7 +3,7 @@
     caller's thread ─ open ─> waits for a free slot (each is given back at its deadline at the latest)
                       └─ zygote: one more (waits on the control socket for the zygote's start, START_SECONDS)
                       └─ job socket: frames (waits for each as long as a test may take, then ends the sandbox)
-                      └─ status socket: how it ended (waits GRACE_SECONDS after the end)
+                      └─ status socket: what it has used, and that all of it is gone (waits GRACE_SECONDS for an answer)
 
 Many threads may open sandboxes at once. The caller's signals, threads and children are left alone; a process that it
 forks starts without sandboxes. Left out on purpose: reuse of a sandbox for a second program.
@@ -22,7 +22,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mull.verify.sandbox import linux, wire
 from mull.verify.sandbox.base import Ask, Limits, Ran
@@ -138,7 +138,7 @@ class ForkServer:
                             if attempt:
                                 raise CannotStart(f"{self.name}: {error}") from None
                 counts = self._processes(limits)
-                channel = Channel(ours, limits, lambda: _finish(status))
+                channel = Channel(ours, limits, _Status(status))
                 try:
                     channel.send({**job, "limits": limits.as_job(counts)})
                     yield channel
@@ -182,11 +182,29 @@ class ForkServer:
         self._slots = threading.BoundedSemaphore(self._count)
 
 
-def _finish(status: socket.socket) -> dict[str, float]:
-    """Have the zygote end a sandbox; what it says of it."""
-    status.settimeout(GRACE_SECONDS)
-    try:
-        wire.send(status, {"end": True})
-        return wire.receive(status, FRAME_SLACK) or {}
-    except (OSError, wire.Broken):
-        return {}
+class _Status:
+    """The zygote's word on one sandbox: see `channel.Times`."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self.line = line
+        self.last: dict[str, float] = {}
+        """What it said when all was gone."""
+
+    def __call__(self, order: Literal["look", "end"]) -> dict[str, float]:
+        self.line.settimeout(GRACE_SECONDS)
+        with contextlib.suppress(OSError):  # it may have ended, and that have been said already
+            wire.send(self.line, {order: True})
+        while not self.last:
+            try:
+                answer = wire.receive(self.line, FRAME_SLACK)
+            except TimeoutError:
+                return {}
+            except (OSError, wire.Broken):
+                answer = None
+            if answer is None:
+                return {"lost": 1.0}  # the zygote is gone, and with it every sandbox
+            if answer.get("over"):
+                self.last = answer
+            elif order == "look":
+                return answer
+        return self.last

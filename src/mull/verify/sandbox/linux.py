@@ -136,6 +136,16 @@ def die_with_parent() -> None:
     LIBC.prctl(_PR_PDEATHSIG, 9, 0, 0, 0)
 
 
+def first_to_go(proc: int) -> None:
+    """Where memory runs out, the kernel shall choose this process and its children."""
+    with contextlib.suppress(OSError):
+        file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
+        try:
+            os.write(file, b"1000")
+        finally:
+            os.close(file)
+
+
 def adopt_orphans() -> None:
     """Descendants whose parents end become children of this process, not of init."""
     LIBC.prctl(_PR_SUBREAPER, 1, 0, 0, 0)
@@ -177,27 +187,49 @@ def _allow(ruleset: int, path: str, allowed: int) -> None:
 
 
 def children(proc: int, pid: int) -> list[int]:
-    """Children of a process; `proc` is a descriptor of /proc."""
-    try:
-        return [int(child) for child in _read(proc, f"{pid}/task/{pid}/children").split()]
-    except OSError:
-        return []
+    """Children of a process, whichever of its threads started them; `proc` is a descriptor of /proc."""
+    found = []
+    for thread in _threads(proc, pid):
+        with contextlib.suppress(OSError):
+            found += [int(child) for child in _read(proc, f"{thread}/children").split()]
+    return found
 
 
 def family_times(proc: int, pid: int) -> dict[str, float]:
-    """`cpu` seconds of a process and all below it that are alive, and the seconds that one of them `waited` at most for
-    a processor. Not their sum: many that compete with each other would look like one that the machine neglects."""
+    """`cpu` seconds of a process and all below it, with all their threads and with those that have ended, and the
+    seconds that one thread `waited` at most for a processor.
+
+    Not the sum of those: many that compete with each other would look like one that the machine neglects. For the same
+    reason no processor time may be left out: what one of a family waits for, the others of it use.
+    """
     found = {"cpu": 0.0, "waited": 0.0}
     family = [pid]
     for member in family:
         family += children(proc, member)
-        with contextlib.suppress(OSError, ValueError):
-            cpu, waited, _ = _read(proc, f"{member}/schedstat").split()
-            found["cpu"] += int(cpu) / 1e9
-            found["waited"] = max(found["waited"], int(waited) / 1e9)
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # after the name, which may hold anything: utime, stime, and those of the children that were waited for
+            used = _read(proc, f"{member}/stat").rpartition(")")[2].split()[11:15]
+            found["cpu"] += sum(map(int, used)) / os.sysconf("SC_CLK_TCK")
+        for thread in _threads(proc, member):
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                found["waited"] = max(found["waited"], int(_read(proc, f"{thread}/schedstat").split()[1]) / 1e9)
     return found
 
 
+def _threads(proc: int, pid: int) -> list[str]:
+    """The folders of a process's threads."""
+    try:
+        folder = os.open(f"{pid}/task", os.O_RDONLY | os.O_DIRECTORY, dir_fd=proc)
+    except OSError:
+        return []
+    try:
+        return [f"{pid}/task/{thread}" for thread in os.listdir(folder)]
+    except OSError:  # it has ended meanwhile
+        return []
+    finally:
+        os.close(folder)
+
+
 def _read(proc: int, path: str) -> str:
-    with open(os.open(path, os.O_RDONLY, dir_fd=proc), encoding="ascii") as file:
+    with open(os.open(path, os.O_RDONLY, dir_fd=proc), encoding="utf-8", errors="replace") as file:
         return file.read()

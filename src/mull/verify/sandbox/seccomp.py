@@ -4,9 +4,12 @@ Whatever is refused answers EPERM, as if the privilege were missing; a foreign c
 kills. What is denied: other processes' memory, mounts and namespaces, kernel interfaces with a history of holes
 (io_uring, bpf, userfaultfd, perf, keys), sockets of every kind (vsock and netlink are not bounded by a network
 namespace) but for pairs of streams (one end of a pair of datagrams can send to any Unix socket), memory that belongs to
-no process and that no limit counts (System V, memfd), and the machine's settings. `processes=False` also denies new
-processes (threads stay), signals to others by whatever road, and changes to modes, owners and times of files, which
-Landlock does not watch; for walls that have no namespaces. Source: seccomp(2).
+no process and that no limit counts (System V, memfd), the machine's settings, what the machine has one of for all
+(asynchronous requests, flushing every disk), and news of who opens which file (inotify). Nor may a program see to it
+that it gets no processor (priority, affinity) or that nobody counts what its children have used: one that the machine
+keeps waiting is left out of training. `processes=False` also denies new processes (threads stay), signals to others by
+whatever road, outliving one's parent, and attributes, modes, owners and times of files, which Landlock does not watch;
+for walls that have no namespaces. Source: seccomp(2).
 
 Left out on purpose: an allow list, which every new Python and libc would break.
 """
@@ -32,10 +35,12 @@ open_by_handle_at name_to_handle_at quotactl quotactl_fd acct settimeofday clock
 lookup_dcookie vhangup syslog fanotify_init fanotify_mark socket personality iopl ioperm modify_ldt uselib ustat sysfs
 _sysctl create_module get_kernel_syms query_module nfsservctl mbind set_mempolicy migrate_pages move_pages vmsplice
 memfd_secret memfd_create shmget shmat semget msgget mq_open open_tree_attr
+sched_setscheduler sched_setparam sched_setattr sched_setaffinity setpriority ioprio_set
+inotify_init inotify_init1 inotify_add_watch io_setup sync syncfs
 """)
 _DENIED_ALONE = _names("""
 pidfd_open pidfd_send_signal rt_sigqueueinfo rt_tgsigqueueinfo
-sched_setscheduler sched_setparam sched_setattr ioprio_set setpriority fork vfork
+fork vfork getxattr lgetxattr getxattrat listxattr llistxattr listxattrat
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat truncate file_setattr
 setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat
 """)
@@ -46,6 +51,8 @@ def _table(text: str) -> dict[str, int]:
 
 
 _X86_64 = _table("""
+rt_sigaction:13 prctl:157 sync:162 getxattr:191 lgetxattr:192 listxattr:194 llistxattr:195 io_setup:206
+inotify_init:253 inotify_add_watch:254 inotify_init1:294 syncfs:306
 ioctl:16 fcntl:72 truncate:76 chmod:90 fchmod:91 chown:92 fchown:93 lchown:94 utime:132 setxattr:188 lsetxattr:189
 fsetxattr:190 removexattr:197 lremovexattr:198 fremovexattr:199 sched_setaffinity:203 utimes:235 fchownat:260
 futimesat:261 fchmodat:268 utimensat:280 memfd_create:319
@@ -61,6 +68,8 @@ name_to_handle_at:303 open_by_handle_at:304 clock_adjtime:305 setns:308 process_
 kcmp:312 finit_module:313 sched_setattr:314 kexec_file_load:320 bpf:321 userfaultfd:323
 """)
 _AARCH64 = _table("""
+io_setup:0 getxattr:8 lgetxattr:9 listxattr:11 llistxattr:12 inotify_init1:26 inotify_add_watch:27 sync:81
+rt_sigaction:134 prctl:167 syncfs:267
 setxattr:5 lsetxattr:6 fsetxattr:7 removexattr:14 lremovexattr:15 fremovexattr:16 fcntl:25 ioctl:29 truncate:45
 fchmod:52 fchmodat:53 fchownat:54 fchown:55 utimensat:88 sched_setaffinity:122 memfd_create:279
 lookup_dcookie:18 ioprio_set:30 umount2:39 mount:40 pivot_root:41 nfsservctl:42 chroot:51 vhangup:58 quotactl:60
@@ -77,7 +86,7 @@ _BOTH = _table("""
 pidfd_send_signal:424 io_uring_setup:425 io_uring_enter:426 io_uring_register:427 open_tree:428 move_mount:429
 fsopen:430 fsconfig:431 fsmount:432 fspick:433 pidfd_open:434 clone3:435 pidfd_getfd:438 process_madvise:440
 mount_setattr:442 quotactl_fd:443 memfd_secret:447 process_mrelease:448 fchmodat2:452 setxattrat:463 removexattrat:466
-open_tree_attr:467 file_setattr:469
+getxattrat:464 listxattrat:465 open_tree_attr:467 file_setattr:469
 """)
 _MACHINES = {"x86_64": (0xC000003E, _X86_64 | _BOTH), "aarch64": (0xC00000B7, _AARCH64 | _BOTH)}
 
@@ -86,6 +95,7 @@ _ALLOW, _ERRNO, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _EPERM, _ENOSYS = 1, 38
 _NR, _ARCH, _ARG0, _ARG1 = 0, 4, 16, 24
 _AF_UNIX, _SOCK_STREAM = 1, 1
+_SIGCHLD, _PDEATHSIG = 17, 1
 _OWNERS = {"fcntl": (8, 15), "ioctl": (0x8901, 0x8902)}
 """F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP: whoever owns a pipe is sent a signal of the program's choice."""
 _CLONE_THREAD = 0x00010000
@@ -117,17 +127,20 @@ def program(processes: bool) -> bytes:
     code += _when(numbers["socketpair"], _ARG0, [_op(_EQUAL, _AF_UNIX, 1, 0), _op(_RETURN, _ERRNO | _EPERM)])
     stream = [_op(_AND, 0xF), _op(_EQUAL, _SOCK_STREAM, 1, 0), _op(_RETURN, _ERRNO | _EPERM)]
     code += _when(numbers["socketpair"], _ARG1, stream)
+    # children of a parent that ignores their end are not counted among what it has used
+    code += _when(numbers["rt_sigaction"], _ARG0, [_op(_EQUAL, _SIGCHLD, 0, 1), _op(_RETURN, _ERRNO | _EPERM)])
     if processes:
         code += _when(numbers["prlimit64"], _ARG0, [_op(_EQUAL, 0, 1, 0), _op(_RETURN, _ERRNO | _EPERM)])
     else:
         code += _when(numbers["clone"], _ARG0, [_op(_ANY_BIT, _CLONE_THREAD, 1, 0), _op(_RETURN, _ERRNO | _EPERM)])
         me = os.getpid()
-        for name in ("kill", "tgkill", "prlimit64", "sched_setaffinity"):
+        for name in ("kill", "tgkill", "prlimit64"):
             mine = [_op(_EQUAL, me, 1, 0), _op(_RETURN, _ERRNO | _EPERM)]
-            if name in ("prlimit64", "sched_setaffinity"):
+            if name == "prlimit64":
                 mine = [_op(_EQUAL, 0, 2, 0), *mine]
             code += _when(numbers[name], _ARG0, mine)
         code += [_op(_EQUAL, numbers["tkill"], 0, 1), _op(_RETURN, _ERRNO | _EPERM)]
+        code += _when(numbers["prctl"], _ARG0, [_op(_EQUAL, _PDEATHSIG, 0, 1), _op(_RETURN, _ERRNO | _EPERM)])
         for name, orders in _OWNERS.items():
             denied = [part for order in orders for part in (_op(_EQUAL, order, 0, 1), _op(_RETURN, _ERRNO | _EPERM))]
             code += _when(numbers[name], _ARG1, denied)

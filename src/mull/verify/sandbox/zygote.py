@@ -2,7 +2,7 @@
 
     host ─ control socket ─> zygote: "one more" with two sockets; forks it, waits for its end or its deadline
       ├──── job socket ────> keeper and program (see `guest`): frames
-      └── status socket <─── zygote: one frame when all of it is gone: how it ended, CPU seconds, was it the deadline
+      └── status socket <──> zygote: CPU seconds and seconds of waiting, when asked and when all of it is gone
 
 Walls of `namespaces`: each job has its own user, process, mount, network, IPC and host-name namespace; its root holds
 the Python runtime read-only and an empty /tmp of its own, no /proc; no privilege, no new ones, denied calls (see
@@ -93,10 +93,7 @@ class Namespaces:
         """In the new process, which is pid 1 of its world."""
         linux.die_with_parent()
         linux.map_ids(proc, self.uid, self.gid)
-        with contextlib.suppress(OSError):  # the kernel shall choose a job when memory runs out
-            file = os.open("self/oom_score_adj", os.O_WRONLY, dir_fd=proc)
-            os.write(file, b"1000")
-            os.close(file)
+        linux.first_to_go(proc)
         socket.sethostname("sandbox")
         linux.mount_tmpfs("/tmp", f"mode=1777,size={self.size}m,nr_inodes=4k")
         os.chdir("/tmp")
@@ -140,9 +137,11 @@ class Landlocked:
 
     def enter(self, proc: int) -> None:
         linux.die_with_parent()
+        linux.first_to_go(proc)
         os.setsid()
 
     def confine(self) -> None:
+        linux.die_with_parent()  # there is no first process of a namespace whose end would be its end, too
         linux.landlock(self.readable, [path for path in DEVICES if path in self.readable])
         seccomp.install(linux.LIBC, processes=False)
 
@@ -157,7 +156,7 @@ class Unwalled(Landlocked):
         linux.adopt_orphans()
 
     def confine(self) -> None:
-        pass
+        linux.die_with_parent()
 
 
 def outermost(binds: list[tuple[str, bool]]) -> list[tuple[str, bool]]:
@@ -198,7 +197,7 @@ class _Server:
                 elif job and descriptor == job.ended:
                     self._reap(job)
                 elif job:
-                    self._kill(job)  # the host has had enough of it, or is gone
+                    self._heed(job)
             now = time.monotonic()
             for job in list(self.jobs.values()):
                 if job.deadline <= now:
@@ -209,9 +208,23 @@ class _Server:
         waiting = [job.deadline for job in self.jobs.values() if not job.found]
         return max(0.0, min(waiting) - time.monotonic()) * 1e3 + 1 if waiting else None
 
+    def _heed(self, job: _Job) -> None:
+        """The host asks what a job has used so far, or has had enough of it, or is gone."""
+        try:
+            order = wire.receive(job.status, 256)
+            if order == {"look": True}:
+                wire.send(job.status, linux.family_times(self.proc, job.pid))
+                return
+        except (OSError, wire.Broken):
+            pass
+        self._kill(job)
+
     def _end_all(self) -> None:
-        for job in self.jobs.values():
-            os.kill(job.pid, signal.SIGKILL)
+        """The host has closed us: what still runs has no other failing. Returns when all of it is gone."""
+        for job in {job.pid: job for job in self.jobs.values()}.values():
+            self._kill(job)
+            job.found["lost"] = 1.0
+            self._reap(job)
 
     def _take(self) -> bool:
         """Start one more job; False when the host is gone."""
@@ -270,7 +283,7 @@ class _Server:
             self._sweep_orphans()
         cpu = max(used.ru_utime + used.ru_stime, job.found.get("cpu", 0.0))
         with contextlib.suppress(OSError):
-            wire.send(job.status, {"cpu": cpu, "waited": job.found.get("waited", 0.0)})
+            wire.send(job.status, {"waited": 0.0, **job.found, "cpu": cpu, "over": True})
         job.status.close()
 
     def _sweep_orphans(self) -> None:

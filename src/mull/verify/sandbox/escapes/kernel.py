@@ -11,10 +11,17 @@ def _opens(name: str, tries: str, *orders: str) -> Escape:
 
 
 _BUFFER = "ctypes.create_string_buffer(256)"
+_CONTEXT = "ctypes.byref(ctypes.c_ulong(0))"
 _PERF = "ctypes.create_string_buffer((1).to_bytes(4, 'little') + (128).to_bytes(4, 'little') + bytes(120), 128)"
 
 KERNEL = (
     _opens("io_uring", "sets up a queue by which calls pass every filter", f"'io_uring_setup', 4, {_BUFFER}"),
+    _opens(
+        "asynchronous requests",
+        "takes those that the machine has for all, and has every disk flushed",
+        f"'io_setup', 20000, {_CONTEXT}",
+        "'syncfs', 0",
+    ),
     _opens("bpf", "makes a map for programs in the kernel", "'bpf', 0, (ctypes.c_uint32 * 32)(2, 4, 4, 1), 128"),
     _opens("userfaultfd", "takes over the faults of memory", "'userfaultfd', 1"),
     _opens("perf", "counts events of the processor", f"'perf_event_open', {_PERF}, 0, -1, -1, 0"),

@@ -139,6 +139,17 @@ attempt(lambda: os.setpriority(os.PRIO_PROCESS, H['victim'], 19))
         _VICTIM,
     ),
     Escape(
+        "standing back",
+        "sees to it that it gets no processor, or that what its children use is not counted: late by no fault of it",
+        """
+import signal
+attempt(lambda: os.nice(19))
+attempt(lambda: os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0)))
+attempt(lambda: os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}))
+attempt(lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+""",
+    ),
+    Escape(
         "own priority",
         "puts itself before all others",
         """

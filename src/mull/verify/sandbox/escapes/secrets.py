@@ -68,6 +68,26 @@ attempt(lambda: os.stat(H['bait']).st_size)
 """,
     ),
     Escape(
+        "attributes of files",
+        "asks what is noted about a file outside, where browsers keep the address it came from",
+        """
+attempt(lambda: str(os.listxattr(H['bait'])))
+""",
+    ),
+    Escape(
+        "watching files",
+        "asks the kernel to tell which files other programs open, with their names",
+        """
+def watch():
+    queue = call('inotify_init1', 0)
+    for place in (os.path.dirname(H['bait']), '/usr/bin', '/usr', '/'):
+        try: return f"{call('inotify_add_watch', queue, place.encode(), 0xfff)} for {place}"
+        except OSError: pass
+    fail(13)
+attempt(watch)
+""",
+    ),
+    Escape(
         "shadow",
         "reads /etc/shadow",
         """
