@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import tempfile
 import textwrap
 import urllib.error
 import urllib.request
@@ -198,3 +201,18 @@ def test_without_a_sandbox_it_ends_with_what_to_do(own: Any, monkeypatch: pytest
     monkeypatch.setattr(walls, "current", none)
     with pytest.raises(NoWall, match="name another with --sandbox"):
         own("def score(text, data): return True")
+
+
+def test_a_module_that_lies_in_tmp_is_found(tmp_path: Path, sandbox: str) -> None:
+    """A sandbox has a /tmp of its own, and an environment may lie in the machine's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        Path(folder, "mine_in_tmp.py").write_text("def reward(text, data):\n    return text == '4'\n")
+        row = tmp_path / "rows.jsonl"
+        row.write_text('{"id": "a", "prediction": "4", "gold": "4"}\n')
+        done = subprocess.run(
+            [sys.executable, "-m", "mull", "verify", str(row), "--verifier", "python:mine_in_tmp:reward"],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([folder, *filter(None, sys.path)])},
+            capture_output=True, text=True, timeout=100,
+        )  # fmt: skip
+    assert done.returncode == 0 and '"verdict": "correct"' in done.stdout, (sandbox, done)

@@ -63,6 +63,17 @@ def mount_tmpfs(path: str, options: str) -> None:
     _check(LIBC.mount(b"tmpfs", path.encode(), b"tmpfs", flags, options.encode()), f"mount tmpfs at {path}")
 
 
+def mount_tmpfs_around(path: str, options: str, kept: Iterable[str]) -> None:
+    """An empty file system in memory at `path`; of what it hides the directories `kept` come back, as they were."""
+    sources = [(directory, os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)) for directory in kept]
+    mount_tmpfs(path, options)
+    for directory, source in sources:
+        os.makedirs(directory, exist_ok=True)
+        os.fchdir(source)  # there may be no /proc to name it by
+        _check(LIBC.mount(b".", directory.encode(), None, _MS_BIND | _MS_REC, None), f"bind {directory}")
+        os.close(source)
+
+
 def build_root(binds: Iterable[tuple[str, bool]]) -> None:
     """In a new mount namespace: a root of nothing but `binds` (path, is it a device), read-only, and an empty /tmp."""
     _check(LIBC.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None), "mount private")

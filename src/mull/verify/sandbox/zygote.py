@@ -78,6 +78,8 @@ class Namespaces:
             linux.unshare(linux.NEW_USER | linux.NEW_MOUNT)
             linux.map_ids(proc, self.uid, self.gid)
         linux.build_root(outermost(binds))
+        self.kept = [path for path, _ in outermost(binds) if path.startswith("/tmp/") and os.path.isdir(path)]
+        """An environment may lie in /tmp, too, and modules are imported late."""
         if self.uid == 0:
             self.uid = self.gid = config["uid"]
             linux.drop_ids(self.uid, self.gid)
@@ -95,7 +97,7 @@ class Namespaces:
         linux.map_ids(proc, self.uid, self.gid)
         linux.first_to_go(proc)
         socket.sethostname("sandbox")
-        linux.mount_tmpfs("/tmp", f"mode=1777,size={self.size}m,nr_inodes=4k")
+        linux.mount_tmpfs_around("/tmp", f"mode=1777,size={self.size}m,nr_inodes=4k", self.kept)
         os.chdir("/tmp")
         linux.drop_capabilities()
 
