@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -147,3 +149,22 @@ def test_without_a_wall_programs_run_only_where_that_was_allowed(monkeypatch: py
         walls.put_up("auto")
     assert walls.put_up("auto", unsandboxed=True).name == "none"
     assert walls.put_up("none").name == "none"
+
+
+def test_root_of_a_user_namespace_without_other_users_has_sandboxes_and_they_are_not_root(sandbox: str) -> None:
+    if sandbox != "namespaces":
+        pytest.skip(f"this machine refuses user namespaces; what stands is {sandbox}")
+    script = """
+import os
+from mull.verify.sandbox import linux
+uid, gid = os.getuid(), os.getgid()
+linux.unshare(linux.NEW_USER)
+linux.map_ids(os.open("/proc", os.O_PATH), 0, 0, (uid, gid))
+from mull.verify.sandbox import walls
+from mull.verify.sandbox.base import Limits
+assert os.getuid() == 0
+wall = walls.put_up("namespaces")
+print(next(wall.runs("import os; print(os.getuid() > 0, os.getgid() > 0)", [""], Limits())).out)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True"], done.stderr

@@ -38,7 +38,7 @@ Confine = Callable[[], None]
 
 def serve(host: socket.socket, confine: Confine, sweep: Callable[[], None]) -> None:
     """Run one job until the host closes its end; `sweep` ends whatever processes a child has left behind."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what pid 1 has no handler for, no program can send it
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # pid 1 gets only what it has a handler for
     job = wire.receive(host, MAX_JOB)
     if job is None:
         return

@@ -47,9 +47,12 @@ def fork_into(flags: int) -> int:
     return _check(pid, "clone")
 
 
-def map_ids(proc: int, uid: int, gid: int) -> None:
-    """In a new user namespace: the caller keeps its ids, and nobody else exists. `proc` is a descriptor of /proc."""
-    for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
+def map_ids(proc: int, uid: int, gid: int, outer: tuple[int, int] | None = None) -> None:
+    """In a new user namespace: the caller (whose ids are `outer` outside, else the same) has these ids, and nobody else
+    exists. `proc` is a descriptor of /proc."""
+    uid_outside, gid_outside = outer or (uid, gid)
+    uids, gids = f"{uid} {uid_outside} 1", f"{gid} {gid_outside} 1"
+    for name, text in (("setgroups", "deny"), ("uid_map", uids), ("gid_map", gids)):
         file = os.open(f"self/{name}", os.O_WRONLY, dir_fd=proc)
         try:
             os.write(file, text.encode())
@@ -112,6 +115,13 @@ def _set_attributes(path: str, attributes: int, recursive: bool) -> None:
         LIBC.syscall(_SETATTR, -100, path.encode(), flags, ctypes.c_char_p(wanted), ctypes.c_long(len(wanted))),
         f"make {path} read-only",
     )
+
+
+def known_here(uid: int) -> bool:
+    """Is there such a user in this user namespace? In one that somebody made for a single user there is only root."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        spans = [list(map(int, line.split())) for line in file]
+    return any(first <= uid < first + count for first, _, count in spans)
 
 
 def drop_ids(uid: int, gid: int) -> None:

@@ -72,16 +72,19 @@ class Namespaces:
         self.uid, self.gid = os.getuid(), os.getgid()
         binds = [(path, False) for path in dict.fromkeys([*SYSTEM, *config["binds"]])]
         binds += [(path, True) for path in DEVICES]
-        if self.uid == 0:
+        root = self.uid == 0 and linux.known_here(config["uid"])
+        outer = self.uid, self.gid
+        if self.uid == 0:  # never root, also where there is no other user to become
+            self.uid = self.gid = config["uid"]
+        if root:
             linux.unshare(linux.NEW_MOUNT)
         else:
             linux.unshare(linux.NEW_USER | linux.NEW_MOUNT)
-            linux.map_ids(proc, self.uid, self.gid)
+            linux.map_ids(proc, self.uid, self.gid, outer)
         linux.build_root(outermost(binds))
         self.kept = [path for path, _ in outermost(binds) if path.startswith("/tmp/") and os.path.isdir(path)]
         """An environment may lie in /tmp, too, and modules are imported late."""
-        if self.uid == 0:
-            self.uid = self.gid = config["uid"]
+        if root:
             linux.drop_ids(self.uid, self.gid)
         else:
             linux.drop_capabilities()
