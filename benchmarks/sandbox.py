@@ -38,6 +38,7 @@ from mull.verify.sandbox.host import ForkServer
 PROGRAM = "n = int(input())\nprint(sum(i * i % 7 for i in range(n)))"
 CHUNK = 20
 BATCH = 250
+SETTLE_SECONDS = 5.0
 WORKERS, SOAK_WORKERS = 2, 4
 HOSTILE_SHARE = 0.5
 SLOW = frozenset(("a job beside it", "100 GB", "endless complaint"))
@@ -130,7 +131,12 @@ def memory_kb(pid: int | str) -> int:
 def trace(wall: ForkServer) -> dict[str, int]:
     """What could leak: descriptors here and there, mounts, processes below the fork server, files in /tmp, memory."""
     pid = wall._process.pid if wall._process else 0
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    below = Path(f"/proc/{pid}/task/{pid}/children")
+    patience = time.monotonic() + SETTLE_SECONDS
+    while below.read_text().split() and time.monotonic() < patience:
+        time.sleep(0.05)  # the last job is being put away
+    time.sleep(0.05)
+    children = below.read_text().split()
     return {
         "descriptors": len(os.listdir("/proc/self/fd")),
         "server_descriptors": len(os.listdir(f"/proc/{pid}/fd")),
