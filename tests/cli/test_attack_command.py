@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from mull.cli.verify import register
 from mull.core.errors import UserError
@@ -44,20 +44,13 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
+def verify(app: typer.Typer, *words: object) -> Result:
+    """`mull verify` with these words."""
+    return CliRunner().invoke(app, ["verify", *map(str, words)])
+
+
 def test_a_sound_reward(app: typer.Typer, rows: Path) -> None:
-    done = CliRunner().invoke(
-        app,
-        [
-            "verify",
-            *map(
-                str,
-                (
-                    "--attack",
-                    rows,
-                ),
-            ),
-        ],
-    )
+    done = verify(app, "--attack", rows)
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[:3] == [
@@ -71,39 +64,10 @@ def test_a_sound_reward(app: typer.Typer, rows: Path) -> None:
 def test_a_weak_reward_of_ones_own(app: typer.Typer, rows: Path, tmp_path: Path) -> None:
     reward = tmp_path / "reward.py"
     reward.write_text("def score(text, data): return data['answer'] in text")
-    done = CliRunner().invoke(
-        app,
-        [
-            "verify",
-            *map(
-                str,
-                (
-                    "--attack",
-                    rows,
-                    "--verifier",
-                    f"python:{reward}:score",
-                ),
-            ),
-        ],
-    )
+    done = verify(app, "--attack", rows, "--verifier", f"python:{reward}:score")
     assert done.exit_code == 1, done.output
     assert done.stdout.count("PAYS") >= 5 and "01 enumerate" in done.stdout
-    told = CliRunner().invoke(
-        app,
-        [
-            "verify",
-            *map(
-                str,
-                (
-                    "--attack",
-                    rows,
-                    "--verifier",
-                    f"python:{reward}:score",
-                    "--json",
-                ),
-            ),
-        ],
-    )
+    told = verify(app, "--attack", rows, "--verifier", f"python:{reward}:score", "--json")
     found = json.loads(told.stdout)
     assert told.exit_code == 1 and found["pays"] == sum(one.get("pays", False) for one in found["attacks"]) >= 5
     assert {one["number"] for one in found["attacks"]} == set(range(1, 25))
@@ -115,19 +79,7 @@ def test_a_weak_reward_of_ones_own(app: typer.Typer, rows: Path, tmp_path: Path)
 def test_a_recipe_is_attacked_with_its_whole_reward(app: typer.Typer, tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_text(RECIPE)
-    done = CliRunner().invoke(
-        app,
-        [
-            "verify",
-            *map(
-                str,
-                (
-                    "--attack",
-                    path,
-                ),
-            ),
-        ],
-    )
+    done = verify(app, "--attack", path)
     assert done.exit_code == 1, done.output
     assert "honest right reply: 2" in done.stdout and "honest wrong reply: 1" in done.stdout
     paid = [line for line in done.stdout.splitlines() if "PAYS" in line]
@@ -137,23 +89,7 @@ def test_a_recipe_is_attacked_with_its_whole_reward(app: typer.Typer, tmp_path: 
 
 
 def test_a_task(app: typer.Typer) -> None:
-    done = CliRunner().invoke(
-        app,
-        [
-            "verify",
-            *map(
-                str,
-                (
-                    "--attack",
-                    "--task",
-                    "countdown:dev",
-                    "--problems",
-                    "1",
-                    "--json",
-                ),
-            ),
-        ],
-    )
+    done = verify(app, "--attack", "--task", "countdown:dev", "--problems", "1", "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["problems"][0]["right"] == 1.0 and found["pays"] == 0

@@ -118,3 +118,8 @@ def test_it_resumes_to_the_same_weights(tmp_path: Path) -> None:
     for one, two in ((whole.actor.model, again.actor.model), (whole.critic.model, again.critic.model)):
         assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
     assert whole.critic.version == again.critic.version == 16
+
+
+def test_a_penalty_that_it_would_ignore_is_refused() -> None:
+    with pytest.raises(ValueError, match="is for rl stages"):
+        config(algorithm=AlgorithmConfig(name="dapo", kl_coefficient=0.1, kl_in="reward", kl_estimator="k1"))

@@ -185,7 +185,7 @@ def _batch(
     units: list[Unit], sequences: Sequence[Sequence[int]], places: list[list[int]], **per_token: Tensor | None
 ) -> Batch:
     """The stream of `units`; `sequences` are their members in order, `places[m]` those of sequence m with loss."""
-    stream = _Stream()
+    stream = Stream()
     predictors: list[int] = []
     rows = iter(zip(sequences, places, strict=True))
     for unit in units:
@@ -212,7 +212,7 @@ def _batch(
     )
 
 
-class _Stream:
+class Stream:
     """Segments as they are laid one after another."""
 
     def __init__(self) -> None:

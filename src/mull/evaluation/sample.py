@@ -37,7 +37,9 @@ def trace(row: Mapping[str, Any], problem: Problem) -> dict[str, Any]:
     }
 
 
-def keep(rows: Sequence[Mapping[str, Any]], problems: Iterable[Problem], config: KeepConfig, stage: StageDir) -> Any:
+def keep(
+    rows: Sequence[Mapping[str, Any]], problems: Iterable[Problem], config: KeepConfig, stage: StageDir
+) -> dict[str, Any]:
     """Write what is worth learning; returns how much was kept of how much, and what the rest was dropped for.
 
     Raises:

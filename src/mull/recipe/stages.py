@@ -13,12 +13,12 @@ from typing import Any
 from mull.backend.local import make_critic, make_pair
 from mull.core.rows import rollout_rows
 from mull.core.types import Group
-from mull.engine.local import LocalEngine
-from mull.evaluation.evaluate import EvaluateConfig, ask, summary
+from mull.evaluation.evaluate import EvaluateConfig
 from mull.evaluation.sample import SampleConfig
 from mull.model.load import load_model, save_model
 from mull.model.lora import merge_lora
 from mull.model.scalar import save_scalar
+from mull.recipe.asking import run_evaluate, run_sample
 from mull.recipe.kind import (
     Context,
     StageKind,
@@ -30,7 +30,7 @@ from mull.recipe.kind import (
     report_dropped,
 )
 from mull.recipe.scored import check_reward_model, run_reward_model
-from mull.recipe.supervised import check_supervised, run_distil, run_sample, run_sft
+from mull.recipe.supervised import check_supervised, run_distil, run_sft
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.distil import DistilConfig
@@ -78,31 +78,6 @@ def run_policy(context: Context) -> dict[str, Any]:
     merge_lora(loaded.model)
     save_model(loaded.model, loaded.tokenizer, context.stage.model)
     return {k: v for k, v in metrics.items() if math.isfinite(v)}
-
-
-def run_evaluate(context: Context) -> dict[str, Any]:
-    """Measure a model."""
-    config: EvaluateConfig = context.config
-    mixture = load_mixture(config.tasks)
-    report_dropped(context, mixture)
-    problems = mixture.all
-    loaded = load_model(context.models["model"], config.dtype)
-    chat = chat_of(loaded, config.template)
-    check_room(loaded.model, chat, problems, config.max_tokens)
-    context.begin(math.ceil(len(problems) / config.chunk), "chunk")
-    rows = ask(
-        LocalEngine(loaded.model, slots=config.slots),
-        chat,
-        problems,
-        scorer(chat, config.reward, config.max_tokens),
-        config,
-        context.seed,
-        context.stage,
-        lambda step, groups: rollout_rows(step, groups, judge(chat), frozenset()),
-        context.stop,
-        context.report,
-    )
-    return {"tasks": summary(rows, config.samples)}
 
 
 KINDS: dict[str, StageKind] = {

@@ -1,4 +1,4 @@
-"""The kinds of stages that learn from conversations or a teacher, and that make them: `sft`, `distil`, `sample`."""
+"""The kinds of stages that learn from conversations or from a teacher: `sft` and `distil`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from mull.core.chat import Chat
 from mull.core.errors import UserError
 from mull.core.rows import rollout_rows
 from mull.engine.local import LocalEngine
-from mull.evaluation.evaluate import ask
-from mull.evaluation.sample import SampleConfig, keep
 from mull.model.load import LoadedModel, check_source, load_model, save_model
 from mull.model.lora import add_lora, merge_lora
 from mull.recipe.kind import Context, chat_of, check_room, judge, named, report_dropped
@@ -24,30 +22,6 @@ from mull.train.distil import DistilConfig, distil_on_data, distil_on_policy
 from mull.train.learner import Learner
 from mull.train.loop import Loop
 from mull.train.sft import SFTConfig, Source, encode, steps_of, train_sft
-
-
-def run_sample(context: Context) -> dict[str, Any]:
-    """Ask a model, keep what is worth learning."""
-    config: SampleConfig = context.config
-    mixture = load_mixture(config.tasks)
-    report_dropped(context, mixture)
-    loaded = load_model(context.models["model"], config.dtype)
-    chat = chat_of(loaded, config.template)
-    check_room(loaded.model, chat, mixture.all, config.max_tokens)
-    context.begin(math.ceil(len(mixture.all) / config.chunk), "chunk")
-    rows = ask(
-        LocalEngine(loaded.model, slots=config.slots),
-        chat,
-        mixture.all,
-        scorer(chat, config.reward, config.max_tokens),
-        config,
-        context.seed,
-        context.stage,
-        lambda step, groups: rollout_rows(step, groups, judge(chat), frozenset()),
-        context.stop,
-        context.report,
-    )
-    return keep(rows, mixture.all, config.keep, context.stage)
 
 
 def run_sft(context: Context) -> dict[str, Any]:

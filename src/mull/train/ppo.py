@@ -13,10 +13,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from mull.algo.gae import gae, value_loss, whiten
@@ -41,6 +41,12 @@ class PPOConfig(PolicyConfig):
     gae_lambda: float = Field(default=0.95, ge=0, le=1, description="0: one step ahead; 1: the whole rest")
     value_clip: float = Field(default=0.2, ge=0, description="most a value may move in an update; 0: any")
     critic: OptimConfig = Field(default=OptimConfig(), description="the critic's own optimizer")
+
+    @model_validator(mode="after")
+    def _no_penalty(self) -> Self:
+        if self.algorithm.kl_coefficient and self.algorithm.kl_in == "reward":
+            raise ValueError('algorithm.kl_in = "reward" is for rl stages; here use "loss"')
+        return self
 
 
 class ActorCritic:

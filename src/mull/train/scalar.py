@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mull.algo.packing import first_fit
+from mull.algo.packing import Stream, first_fit
 from mull.core.errors import StageFailed
 from mull.model.attention import PackedLayout
 from mull.model.processor import few_shapes, narrow_on_cpu
@@ -50,14 +50,11 @@ GroupLoss = Callable[[int, list[Tensor]], Tensor]
 
 
 @dataclass(frozen=True)
-class _Stream:
+class _Laid:
     """A micro-batch: groups laid one after another; `at` are the asked places, in order, `counts` how many each has."""
 
     members: list[int]
-    tokens: list[int]
-    positions: list[int]
-    lengths: list[int]
-    parents: list[int]
+    stream: Stream
     at: list[int]
     counts: list[list[int]]
 
@@ -92,9 +89,9 @@ class ScalarLearner:
         self.optimizer.zero_grad()
         total = torch.zeros((), dtype=torch.float64)
         with torch.enable_grad():
-            for stream in self._packed(groups):
-                found = self._scored(stream)
-                value = torch.stack([loss(g, found[k]) for k, g in enumerate(stream.members)]).sum() / len(groups)
+            for laid in self._packed(groups):
+                found = self._scored(laid)
+                value = torch.stack([loss(g, found[k]) for k, g in enumerate(laid.members)]).sum() / len(groups)
                 value.backward()
                 total += value.detach().double().cpu()
         if not math.isfinite(total):
@@ -112,8 +109,8 @@ class ScalarLearner:
     def score(self, groups: Sequence[Group]) -> list[list[Tensor]]:
         """The scores at the asked places of every sequence of every group, in order, on the CPU."""
         result: list[list[Tensor]] = [[] for _ in groups]
-        for stream in self._packed(groups):
-            for group, found in zip(stream.members, self._scored(stream), strict=True):
+        for laid in self._packed(groups):
+            for group, found in zip(laid.members, self._scored(laid), strict=True):
                 result[group] = [row.cpu() for row in found]
         return result
 
@@ -132,50 +129,41 @@ class ScalarLearner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.version = state["version"]
 
-    def _packed(self, groups: Sequence[Group]) -> list[_Stream]:
+    def _packed(self, groups: Sequence[Group]) -> list[_Laid]:
         """Largest group first, each in the first micro-batch with room."""
         sizes = [sum(len(asked.tokens) for asked in group) for group in groups]
         order = sorted(range(len(groups)), key=lambda i: (-sizes[i], i))
         bins = first_fit([sizes[i] for i in order], self.micro_batch_tokens)
-        return [_laid([order[k] for k in part], groups) for part in bins]
+        few = narrow_on_cpu(self.model.score.weight)
+        return [_laid([order[k] for k in part], groups, few) for part in bins]
 
-    def _scored(self, stream: _Stream) -> list[list[Tensor]]:
-        tokens, positions = list(stream.tokens), list(stream.positions)
-        lengths, parents = list(stream.lengths), list(stream.parents)
-        more = few_shapes(len(tokens)) - len(tokens) if narrow_on_cpu(self.model.score.weight) else 0
-        if more:
-            tokens, positions = [*tokens, *[0] * more], [*positions, *range(more)]
-            lengths, parents = [*lengths, more], [*parents, -1]
-        layout = PackedLayout.from_lengths(lengths, self.device, parents=parents)
-        ids, places, at = (torch.tensor(x, device=self.device) for x in (tokens, positions, stream.at))
+    def _scored(self, laid: _Laid) -> list[list[Tensor]]:
+        stream = laid.stream
+        layout = PackedLayout.from_lengths(stream.lengths, self.device, parents=stream.parents)
+        ids, places, at = (torch.tensor(x, device=self.device) for x in (stream.tokens, stream.positions, laid.at))
         with wide_products(self.model):
             found_N = scores(self.model, ids[None], places[None], layout, at)
-        rows = iter(found_N.split([count for counts in stream.counts for count in counts]))
-        return [[next(rows) for _ in counts] for counts in stream.counts]
+        rows = iter(found_N.split([count for counts in laid.counts for count in counts]))
+        return [[next(rows) for _ in counts] for counts in laid.counts]
 
 
-def _laid(members: list[int], groups: Sequence[Group]) -> _Stream:
-    stream = _Stream(members, [], [], [], [], [], [])
+def _laid(members: list[int], groups: Sequence[Group], few: bool) -> _Laid:
+    """Each group's common beginning once; with `few` a segment at the end makes the length one of few."""
+    laid = _Laid(members, Stream(), [], [])
     for number in members:
         group = groups[number]
         shared = _shared(group)
-        root, parent = len(stream.tokens), -1
+        root, parent = 0, -1
         if shared:
-            _add(stream, group[0].tokens[:shared], 0, -1)
-            parent = len(stream.lengths) - 1
+            root, parent = laid.stream.add(group[0].tokens[:shared], 0, -1)
         for asked in group:
-            start = len(stream.tokens)
-            _add(stream, asked.tokens[shared:], shared, parent)
-            stream.at.extend(root + place if place < shared else start + place - shared for place in asked.places)
-        stream.counts.append([len(asked.places) for asked in group])
-    return stream
-
-
-def _add(stream: _Stream, tokens: Sequence[int], position: int, parent: int) -> None:
-    stream.tokens.extend(tokens)
-    stream.positions.extend(range(position, position + len(tokens)))
-    stream.lengths.append(len(tokens))
-    stream.parents.append(parent)
+            start, _ = laid.stream.add(asked.tokens[shared:], shared, parent)
+            laid.at.extend(root + place if place < shared else start + place - shared for place in asked.places)
+        laid.counts.append([len(asked.places) for asked in group])
+    size = len(laid.stream.tokens)
+    if few:
+        laid.stream.add([0] * (few_shapes(size) - size), 0, -1)
+    return laid
 
 
 def _shared(group: Group) -> int:
