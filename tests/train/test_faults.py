@@ -24,7 +24,7 @@ from mull.core.types import Completion, FinishReason, Group, Message, Problem, S
 from mull.engine.base import Request, Sampling
 from mull.engine.local import LocalEngine
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
-from mull.rewards.score import RewardConfig, scorer
+from mull.rewards.score import RewardConfig, each, scorer
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
@@ -194,7 +194,7 @@ def test_fault_10_a_prefilled_thought_has_no_form_or_its_first_tag_no_loss(templ
     prompt = chat.encode(PROBLEM.messages)
     ids = tuple(chat.tokenizer(f"{text}</think><answer>42</answer>")["input_ids"])
     done = Completion(prompt, ids, (-1.0,) * len(ids), FinishReason.STOP)
-    assert scorer(chat, RewardConfig(), 99)(PROBLEM, done).reward == 1.0
+    assert scorer(chat, RewardConfig(), 99)([(PROBLEM, done)])[0].reward == 1.0
     assert all(sample_of(done).loss_mask)
 
 
@@ -204,7 +204,7 @@ def test_fault_11_text_is_encoded_again_between_rollout_and_training() -> None:
     [half, _] = chat.tokenizer("é")["input_ids"]
     odd = (half, chat.tokenizer.eos_token_id, half)
     done = Completion((1,), odd, (-1.0, -2.0, -3.0), FinishReason.STOP)
-    scored = scorer(chat, RewardConfig(), 99)(PROBLEM, done)
+    scored = scorer(chat, RewardConfig(), 99)([(PROBLEM, done)])[0]
     assert tuple(chat.tokenizer(scored.completion.text)["input_ids"]) != odd
     group = Group(PROBLEM, (scored, replace(scored, reward=1.0)))
     for sample in live_samples([group], [[-1.0, 1.0]]):
@@ -234,7 +234,7 @@ def test_fault_12_a_resume_does_nothing_repeats_prompts_or_loses_the_random_stat
             part = config.model_copy(update={"steps": stop})
             train_rl(
                 LocalEngine(model, slots=8), Learner(model, part.optim, 4, algorithm=part.algorithm), chat,
-                TaskIterator({"dev": problems}, seed=0, retire_at=0.9), score, part, 0, Loop(stage, part),
+                TaskIterator({"dev": problems}, seed=0, retire_at=0.9), each(score), part, 0, Loop(stage, part),
                 lambda step, groups, trained: rollout_rows(step, groups, no_thought, trained),
             )  # fmt: skip
         rows = [(r["step"], r["problem_id"], r["sample"], r["token_ids"]) for s in stage.rollout_steps()
@@ -259,7 +259,7 @@ def test_fault_13_what_is_no_evidence_counts_as_right_or_as_wrong(monkeypatch: p
     done = Completion((1,), ids, (-1.0,) * len(ids), FinishReason.STOP)
     for kind in (VerdictKind.TIMEOUT, VerdictKind.ERROR):
         monkeypatch.setattr("mull.rewards.score.verify", lambda problem, text, k=kind: Verdict(k, "stuck"))
-        scored = scorer(chat, RewardConfig(), 99)(PROBLEM, done)
+        scored = scorer(chat, RewardConfig(), 99)([(PROBLEM, done)])[0]
         assert scored.excluded and scored.reward == 0.0
         right = Scored(done, Verdict(VerdictKind.CORRECT), 1.0)
         wrong = Scored(done, Verdict(VerdictKind.WRONG), 0.0)

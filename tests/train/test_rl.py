@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from mull.core.run import StageDir
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.engine.local import LocalEngine
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
-from mull.rewards.score import Scorer
+from mull.rewards.score import each
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
@@ -34,7 +35,11 @@ CONFIG = {
 
 
 def train(
-    path: Path, score: Scorer, problems: list[Problem], engine: type[LocalEngine] = LocalEngine, **config: Any
+    path: Path,
+    score: Callable[[Problem, Completion], Scored],
+    problems: list[Problem],
+    engine: type[LocalEngine] = LocalEngine,
+    **config: Any,
 ) -> StageDir:
     settings = parse_config(RLConfig, {**CONFIG, **config}, "zero")
     model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
@@ -44,7 +49,7 @@ def train(
         Learner(model, settings.optim, settings.steps, algorithm=settings.algorithm),
         chat,
         TaskIterator({"dev": problems}, seed=0, retire_at=settings.retire_at),
-        score,
+        each(score),
         settings,
         0,
         Loop(stage, settings),

@@ -11,7 +11,7 @@ from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import AskConfig, EvaluateConfig, ask, summary
 from mull.evaluation.sample import SampleConfig, keep
 from mull.model.load import load_model
-from mull.recipe.kind import Context, chat_of, check_room, judge, report_dropped
+from mull.recipe.kind import Context, chat_of, check_room, judge, report_dropped, reward_models
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 
@@ -44,7 +44,7 @@ def _asked(context: Context) -> tuple[list[Problem], list[dict[str, Any]]]:
         LocalEngine(loaded.model, slots=config.slots),
         chat,
         problems,
-        scorer(chat, config.reward, config.max_tokens),
+        scorer(chat, config.reward, config.max_tokens, reward_models(context, config.reward)),
         config,
         context.seed,
         context.stage,

@@ -22,7 +22,8 @@ from mull.tasks.registry import parse_spec
 from mull.verify.own import own_file
 
 REFERENCES = ("init", "model", "teacher")
-"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise."""
+"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise, and
+the reward's `models` scores."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,18 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`, and `data.1`, `data.2`, …"""
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `reward.models.NAME`."""
     found = {key: getattr(config, key, None) for key in REFERENCES}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
-    return {key: value for key, value in found.items() if isinstance(value, str)} | data
+    judges = getattr(getattr(config, "reward", None), "models", {})
+    scores = {f"reward.models.{name}": use.model for name, use in judges.items()}
+    return {key: value for key, value in found.items() if isinstance(value, str)} | data | scores
+
+
+def wanted(key: str) -> str:
+    """What the stage that a reference key names must make."""
+    return "model" if key in REFERENCES else "traces" if key.startswith("data.") else "score"
 
 
 @dataclass(frozen=True)
@@ -92,9 +100,10 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
         ordered[ready[0].name] = ready[0]
     for stage in ordered.values():
         for key, needed in stage.needs.items():
-            wanted = "model" if key in REFERENCES else "traces"
-            if stages[needed].kind.makes != wanted:
-                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted}; name one that does")
+            if stages[needed].kind.makes != wanted(key):
+                raise UserError(
+                    f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted(key)}; name one that does"
+                )
     return ordered
 
 
@@ -112,7 +121,7 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
 def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
     outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in outside.items() if key in REFERENCES]
+    models = [name for key, name in outside.items() if wanted(key) != "traces"]
     tasks = getattr(stage.config, "tasks", ())
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]

@@ -20,6 +20,9 @@ from mull.core.rows import Judge, Reading
 from mull.core.run import StageDir
 from mull.core.types import Problem, Scored
 from mull.model.load import LoadedModel, check_source
+from mull.model.scalar import load_scalar
+from mull.rewards.learned import RewardModel
+from mull.rewards.score import RewardConfig
 from mull.tasks.mixture import Mixture, load_mixture
 from mull.tasks.world.words import lexicon
 
@@ -92,6 +95,23 @@ def check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: 
             )
 
 
+def reward_models(context: Context, config: RewardConfig) -> list[RewardModel]:
+    """The reward models of a stage, loaded."""
+    found = []
+    for name, use in config.models.items():
+        model, tokenizer = load_scalar(context.models[f"reward.models.{name}"])
+        found.append(RewardModel(name, use, model, chat_for(tokenizer)))
+    return found
+
+
+def check_reward(config: Any, where: str, inner: frozenset[str]) -> None:
+    """Reward models from outside exist and have a score; raises UserError otherwise."""
+    for name, use in config.reward.models.items():
+        if f"reward.models.{name}" not in inner:
+            with named(f"{where}.reward.models.{name}"):
+                load_scalar(use.model)
+
+
 def check_nothing(config: Any, where: str, inner: frozenset[str]) -> None:
     """A stage that needs nothing from outside."""
 
@@ -113,5 +133,6 @@ def check_model_and_tasks(key: str) -> Callable[[Any, str, frozenset[str]], None
                 check_source(getattr(config, key))
         with named(f"{where}.tasks"):
             load_mixture(config.tasks)
+        check_reward(config, where, inner)
 
     return check

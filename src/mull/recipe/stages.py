@@ -28,6 +28,7 @@ from mull.recipe.kind import (
     check_room,
     judge,
     report_dropped,
+    reward_models,
 )
 from mull.recipe.scored import check_reward_model, run_reward_model
 from mull.recipe.supervised import check_supervised, run_distil, run_sft
@@ -45,7 +46,7 @@ from mull.train.sft import SFTConfig
 def run_pretrain(context: Context) -> dict[str, Any]:
     """Make a base model."""
     config: PretrainConfig = context.config
-    model, tokenizer = blank_model(config.model, context.seed)
+    model, tokenizer = blank_model(config, context.seed)
     loop = Loop(context.stage, config, context.stop, context.report)
     result = pretrain(model, config, context.seed, loop, lambda total: context.begin(total, "step"))
     save_model(model, tokenizer, context.stage.model)
@@ -63,7 +64,8 @@ def run_policy(context: Context) -> dict[str, Any]:
     check_room(loaded.model, chat, mixture.all, config.sampling.max_tokens)
     context.begin(config.steps, "step")
     problems = mixture.iterator(context.seed, retire_at=config.retire_at)
-    score = scorer(chat, config.reward, config.sampling.max_tokens)
+    models = reward_models(context, config.reward)
+    score = scorer(chat, config.reward, config.sampling.max_tokens, models)
     loop = Loop(context.stage, config, context.stop, context.report)
 
     def rows(step: int, groups: Sequence[Group], trained: frozenset[int]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from mull.core.rows import rollout_rows
 from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel, check_source, load_model, save_model
 from mull.model.lora import add_lora, merge_lora
-from mull.recipe.kind import Context, chat_of, check_room, judge, named, report_dropped
+from mull.recipe.kind import Context, chat_of, check_reward, check_room, judge, named, report_dropped, reward_models
 from mull.rewards.score import scorer
 from mull.tasks.conversations import read_conversations
 from mull.tasks.mixture import load_mixture
@@ -96,7 +96,7 @@ def _on_policy(
         teacher,
         chat,
         mixture.iterator(context.seed),
-        scorer(chat, config.reward, config.sampling.max_tokens),
+        scorer(chat, config.reward, config.sampling.max_tokens, reward_models(context, config.reward)),
         config,
         context.seed,
         loop,
@@ -114,6 +114,7 @@ def check_supervised(config: SFTConfig | DistilConfig, where: str, inner: frozen
     if isinstance(config, DistilConfig) and config.tasks:
         with named(f"{where}.tasks"):
             load_mixture(config.tasks)
+        check_reward(config, where, inner)
     for number, spec in enumerate(config.data, 1):
         if f"data.{number}" not in inner:
             with named(f"{where}.data.{number}"):

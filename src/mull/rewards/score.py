@@ -2,28 +2,32 @@
 
 Correctness is gated by format by default: a right answer counts only in a well-formed completion, and good form alone
 earns nothing. R1-Zero's additive form (accuracy + format, arXiv 2501.12948 §2.2.2) is there on request: small bases
-farm it, they learn to answer at once in perfect form and never think again. Left out on purpose: anything learned.
+farm it, they learn to answer at once in perfect form and never think again.
+
+Where a reward model reads a problem's replies (`learned`), it takes the verdict's place: the verdict is recorded and
+pays nothing. Form gates it in the same way. Left out on purpose: how reward models are made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from mull.analysis.language import consistency
 from mull.core.chat import Chat
 from mull.core.config import Config
 from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
+from mull.rewards.learned import RewardModel, RewardModelUse
 from mull.tasks.world.words import lexicon
 from mull.verify.policy import Use, use
 from mull.verify.registry import verify, verify_response
 
-Scorer = Callable[[Problem, Completion], Scored]
-"""Fills in a completion's text and spans, and says what it is worth."""
+Scorer = Callable[[Sequence[tuple[Problem, Completion]]], list[Scored]]
+"""Fills in the completions' texts and spans, and says what each is worth."""
 
 
 class RewardConfig(Config):
@@ -45,9 +49,20 @@ class RewardConfig(Config):
     language_weight: float = Field(
         default=0.0, ge=0, description="added times the share of the thought's words in the problem's language (R1)"
     )
+    models: dict[str, RewardModelUse] = Field(
+        default_factory=dict, description="reward models by the name of their part; they read what no rule verifies"
+    )
     inconclusive: Literal["exclude", "wrong"] = "exclude"
     """What becomes of a sample whose check timed out or failed: left out of training, or counted as wrong.
     Of the other verdicts see `mull.verify.policy`."""
+
+    @field_validator("models")
+    @classmethod
+    def _own_names(cls, value: dict[str, RewardModelUse]) -> dict[str, RewardModelUse]:
+        taken = sorted({"accuracy", "format", "overlong", "language"} & set(value))
+        if taken:
+            raise ValueError(f"{taken[0]!r} is the name of a rule's part; choose another name")
+        return value
 
 
 def score(problem: Problem, completion: Completion, parts: Parts, config: RewardConfig, limit: int) -> Scored:
@@ -97,12 +112,38 @@ def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) ->
     return verify(problem, parts.answer_text if parts.answer_closed else None)
 
 
-def scorer(chat: Chat, config: RewardConfig, limit: int) -> Scorer:
+def scorer(chat: Chat, config: RewardConfig, limit: int, models: Sequence[RewardModel] = ()) -> Scorer:
     """`score` for completions fresh from an engine: token ids only, text and spans still to be found."""
 
-    def run(problem: Problem, completion: Completion) -> Scored:
-        text, parts = chat.parse(completion.prompt_ids, completion.token_ids)
-        filled = replace(completion, text=text, thinking=parts.thinking, answer=parts.answer)
-        return score(problem, filled, parts, config, limit)
+    def run(asked: Sequence[tuple[Problem, Completion]]) -> list[Scored]:
+        found, ruled = [], []
+        for problem, completion in asked:
+            text, parts = chat.parse(completion.prompt_ids, completion.token_ids)
+            filled = replace(completion, text=text, thinking=parts.thinking, answer=parts.answer)
+            found.append(score(problem, filled, parts, config, limit))
+            ruled.append(config.format != "gate" or parts.well_formed)
+        for model in models:
+            found = _with_model(model, asked, found, ruled)
+        return found
 
     return run
+
+
+def each(judge: Callable[[Problem, Completion], Scored]) -> Scorer:
+    """A scorer that judges one completion at a time."""
+    return lambda asked: [judge(problem, completion) for problem, completion in asked]
+
+
+def _with_model(
+    model: RewardModel, asked: Sequence[tuple[Problem, Completion]], scored: Sequence[Scored], ruled: Sequence[bool]
+) -> list[Scored]:
+    """The samples with the model's part in their rewards, in the place of the verdict's."""
+    mine = [model.reads(problem) for problem, _ in asked]
+    read = [i for i, own in enumerate(mine) if own and ruled[i] and model.counts(asked[i][1])]
+    earned = dict(zip(read, model.earned([(asked[i][0], scored[i].completion.text) for i in read]), strict=True))
+    return [_judged(one, model.name, earned.get(i, 0.0)) if mine[i] else one for i, one in enumerate(scored)]
+
+
+def _judged(scored: Scored, name: str, earned: float) -> Scored:
+    parts = {key: value for key, value in scored.parts.items() if key != "accuracy"} | {name: earned}
+    return replace(scored, parts=parts, reward=sum(parts.values()), excluded="")

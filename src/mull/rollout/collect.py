@@ -7,6 +7,7 @@ log: a pass rate over the kept groups alone would say too much. Left out on purp
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,9 @@ from mull.core.config import Config
 from mull.core.types import Completion, Group, Problem, Scored
 from mull.engine.base import Engine, Request, Sampling
 from mull.tasks.iterator import Draw, TaskIterator
+
+Score = Callable[[Sequence[tuple[Problem, Completion]]], list[Scored]]
+"""What completions are worth, all of a round at once: a reward model reads many at a time."""
 
 
 class SamplingConfig(Config):
@@ -81,7 +85,7 @@ def collect(
     engine: Engine,
     chat: Chat,
     problems: TaskIterator,
-    score: Callable[[Problem, Completion], Scored],
+    score: Score,
     config: CollectConfig,
     sampling: SamplingConfig,
     seed: int,
@@ -106,7 +110,7 @@ def sample_groups(
     engine: Engine,
     chat: Chat,
     draws: Sequence[Draw],
-    score: Callable[[Problem, Completion], Scored],
+    score: Score,
     sampling: Sampling,
     n: int,
     seed: int,
@@ -118,9 +122,12 @@ def sample_groups(
         )
         for draw in draws
     ]  # fmt: skip
+    answers = engine.generate(requests)
+    asked = [(draw.problem, done) for draw, every in zip(draws, answers, strict=True) for done in every]
+    scored = iter(score(asked))
     return [
-        Group(draw.problem, tuple(score(draw.problem, completion) for completion in completions), draw.draw)
-        for draw, completions in zip(draws, engine.generate(requests), strict=True)
+        Group(draw.problem, tuple(itertools.islice(scored, len(every))), draw.draw)
+        for draw, every in zip(draws, answers, strict=True)
     ]
 
 

@@ -31,10 +31,12 @@ from mull.tasks.functions import FUNCTIONS
 from mull.tasks.gym import PREFIX, gym_problems
 from mull.tasks.presets import PRESETS, Fields
 from mull.tasks.tables import SUFFIXES
-from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD
+from mull.tasks.world import CHAIN_MOD, COUNTDOWN_MOD, REQUESTS
 from mull.verify.registry import check_gold, known
 
-_TASKS: dict[str, Task] = {task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, COUNTDOWN, ARITHMETIC, FUNCTIONS)}
+_TASKS: dict[str, Task] = {
+    task.name: task for task in (COUNTDOWN_MOD, CHAIN_MOD, REQUESTS, COUNTDOWN, ARITHMETIC, FUNCTIONS)
+}
 _SPLIT = re.compile(r":([A-Za-z0-9_.-]+)$")
 _LISTS = ("levels", "languages", "decontaminate")
 

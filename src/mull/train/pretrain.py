@@ -16,7 +16,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mull.algo.samples import Example
 from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
-from mull.tasks.world.corpus import documents
+from mull.tasks.world.corpus import Habits, documents
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 from mull.train.batches import plan
 from mull.train.learner import Learner
@@ -29,7 +29,9 @@ class PretrainConfig(Checkpointing):
     """A base model of the embedded world."""
 
     kind: Literal["pretrain"]
-    corpus: Literal["embedded"] = "embedded"
+    corpus: Literal["embedded", "embedded-general"] = "embedded"
+    """"embedded": countdown and chains. "embedded-general": one document in eight is a request and its reply, with the
+    words that they need."""
     documents: int = Field(default=50_000, ge=1, description="texts to read, once each")
     batch_tokens: int = Field(default=1024, ge=16, description="tokens a step, about")
     model: TinyConfig = TinyConfig()
@@ -42,18 +44,23 @@ class PretrainConfig(Checkpointing):
     checkpoint_every: int = Field(default=500, ge=1, description="steps between checkpoints")
 
 
-def blank_model(config: TinyConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+REQUESTS = 0.125
+
+
+def blank_model(config: PretrainConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The untrained model and the tokenizer of the embedded world."""
-    tokenizer = word_tokenizer(vocabulary(), PAD, BOS, EOS)
-    return tiny_llama(config, tokenizer, seed), tokenizer
+    tokenizer = word_tokenizer(vocabulary(config.corpus == "embedded-general"), PAD, BOS, EOS)
+    return tiny_llama(config.model, tokenizer, seed), tokenizer
 
 
-def corpus_examples(count: int, seed: int) -> list[Example]:
+def corpus_examples(config: PretrainConfig, seed: int) -> list[Example]:
     """The corpus as token ids with a loss weight of 1 on every predictable token."""
-    ids = {word: number for number, word in enumerate(vocabulary())}
+    general = config.corpus == "embedded-general"
+    ids = {word: number for number, word in enumerate(vocabulary(general))}
+    habits = Habits(requests=REQUESTS if general else 0.0)
     return [
         Example(tuple(ids[word] for word in doc.words), tuple(map(float, doc.predictable)))
-        for doc in documents(count, seed)
+        for doc in documents(config.documents, seed, habits)
     ]
 
 
@@ -70,7 +77,7 @@ def pretrain(
         StageFailed: a loss that is not finite.
         Stopped: somebody asked to stop; the state is saved.
     """
-    examples = corpus_examples(config.documents, seed)
+    examples = corpus_examples(config, seed)
     batches = plan([len(example.tokens) for example in examples], config.batch_tokens, seed)
     learner = Learner(model, config.optim, len(batches), micro_batch_tokens=4 * config.batch_tokens)
     begin(len(batches))

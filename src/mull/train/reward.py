@@ -24,7 +24,7 @@ from torch import Tensor
 from mull.algo.preference import bradley_terry, pointwise
 from mull.core.chat import Chat
 from mull.core.errors import UserError
-from mull.core.types import Message
+from mull.rewards.learned import Judged, asked_of, part_of
 from mull.stats import wilson_interval
 from mull.tasks.preferences import Pair, Preference
 from mull.train.loop import Checkpointing, Loop
@@ -32,15 +32,16 @@ from mull.train.optim import OptimConfig
 from mull.train.scalar import Asked, ScalarLearner
 from mull.train.schedule import ScheduleConfig
 
-Judged = Literal["whole", "answer", "thought"]
-
 
 class RewardModelConfig(Checkpointing):
     """Which replies are better, as a score."""
 
     kind: Literal["reward_model"]
     init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
-    data: tuple[str, ...] = Field(min_length=1, description="files of pairs or labelled replies")
+    data: tuple[str, ...] = Field(
+        min_length=1, description='files of pairs or labelled replies, or "requests/helpful" of the embedded world'
+    )
+    test: tuple[str, ...] = Field(default=(), description="more of the same, which only measures")
     judged: Judged = Field(default="answer", description="what of a reply is read: its answer, its thought, all of it")
     skip_unusable: bool = Field(default=False, description="leave out rows that cannot be read instead of stopping")
     held_out: float = Field(default=0.1, ge=0, lt=1, description="share of the prompts that only measures")
@@ -74,32 +75,13 @@ def items_of(chat: Chat, preferences: Sequence[Preference], judged: Judged, long
         read = [part_of(chat, reply, judged, f"{where}: preference {number}") for reply in replies]
         if len(set(read)) < len(read):
             continue  # they differ only in what is not judged
-        asked = tuple(_asked(chat, preference.prompt, text) for text in read)
+        asked = tuple(asked_of(chat, preference.prompt, text) for text in read)
         if not longest or max(len(a.tokens) for a in asked) <= longest:
             label = None if isinstance(preference, Pair) else preference.label
             found.append(Item(asked, label, "\0".join(m.content for m in preference.prompt)))
     if not found:
         raise UserError(f"{where}: nothing to learn from is within {longest} tokens; raise max_tokens")
     return found
-
-
-def part_of(chat: Chat, reply: str, judged: Judged, where: str = "reply") -> str:
-    """What of a reply is judged; a reply without a thought is all answer.
-
-    Raises:
-        UserError: it has no such part.
-    """
-    before, closed, after = reply.partition(chat.tags.think_close)
-    text = {"whole": reply, "answer": after if closed else reply, "thought": before if closed else ""}[judged]
-    text = text.replace(chat.tags.think_open, "", 1).strip() if judged == "thought" else text.strip()
-    if not text:
-        raise UserError(f"{where}: it has no {judged}; choose another value for judged, or mend the data")
-    return text
-
-
-def _asked(chat: Chat, prompt: Sequence[Message], text: str) -> Asked:
-    ids = chat.encode(prompt) + chat.encode_reply(text)
-    return Asked(ids, (len(ids) - 1,))
 
 
 def split(items: Sequence[Item], share: float) -> tuple[list[Item], list[Item]]:

@@ -10,11 +10,14 @@ any document chosen because it is right beyond the rates in `Habits`.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 from mull.tasks.world.chain import OPERATIONS, chain_text, chain_value, random_chain
 from mull.tasks.world.countdown import Expression, expressions, running_value
+from mull.tasks.world.replies import reply
+from mull.tasks.world.request import prompt_of, request_split
 from mull.tasks.world.splits import triple_split
 from mull.tasks.world.words import (
     ANSWER,
@@ -47,7 +50,8 @@ class Document:
 @dataclass(frozen=True)
 class Habits:
     """Shares and rates of the corpus; all between 0 and 1, `longest` counts attempts, `sizes` weighs
-    puzzles of two, three and four numbers.
+    puzzles of two, three and four numbers. `requests` is the share of requests, `leaks` how many of them are to be
+    refused.
     `slip` is the error rate of a value; the first pass over a chain is careless, a pass that checks it is not.
     """
 
@@ -70,6 +74,8 @@ class Habits:
     broken: float = 0.30
     longest: int = 16
     sizes: tuple[float, float, float] = (0.15, 0.65, 0.2)
+    requests: float = 0.0
+    leaks: float = 0.25
 
 
 def documents(count: int, seed: int, habits: Habits | None = None) -> list[Document]:
@@ -95,7 +101,9 @@ def _document(rng: random.Random, habits: Habits, puzzles: dict[int, list[tuple[
     if rng.random() < habits.facts:
         return _facts(rng)
     writer = Writer(rng, habits)
-    if rng.random() < habits.chains:
+    if habits.requests and rng.random() < habits.requests:
+        prompt, response = writer.request()
+    elif rng.random() < habits.chains:
         prompt, response = writer.chain()
     else:
         size = rng.choices((2, 3, 4), habits.sizes)[0]
@@ -219,9 +227,19 @@ class Writer:
             words += [str(number), operator, str(value)]
         return words, value
 
+    # -- requests
+
+    def request(self) -> tuple[str, list[str]]:
+        """Prompt and response for a request of the train split."""
+        family = self.rng.choice([name for name, split in request_split().items() if split == "train"])
+        numbers = [int(n) for n in family.split("-")]
+        self.rng.shuffle(numbers)
+        leak = self.rng.random() < self.habits.leaks
+        return prompt_of(numbers, self.home, leak), self.close(*reply(self, numbers, leak))
+
     # -- tags
 
-    def close(self, thought: list[str], answer: tuple) -> list[str]:
+    def close(self, thought: list[str], answer: Sequence[object]) -> list[str]:
         """The response with its tags, broken in one of four ways now and then."""
         body = [str(word) for word in answer]
         whole = [THINK, *thought, END_THINK, ANSWER, *body, END_ANSWER, EOS]

@@ -27,26 +27,41 @@ class Language:
     yes: str
     no: str
     so: str
+    tell: str
+    leak: str
+    thanks: str
+    sorry: str
 
 
-ENGLISH = Language("en", make="make", compute="compute", again="again", yes="yes", no="no", so="so")
-FRENCH = Language("fr", make="faire", compute="calculer", again="encore", yes="oui", no="non", so="donc")
+ENGLISH = Language(
+    "en", make="make", compute="compute", again="again", yes="yes", no="no", so="so", tell="tell", leak="leak",
+    thanks="thanks", sorry="sorry",
+)  # fmt: skip
+FRENCH = Language(
+    "fr", make="faire", compute="calculer", again="encore", yes="oui", no="non", so="donc", tell="dire",
+    leak="divulguer", thanks="merci", sorry="pardon",
+)  # fmt: skip
 LANGUAGES = {language.code: language for language in (ENGLISH, FRENCH)}
 TASKS = ("countdown_mod", "chain_mod")
+"""The tasks whose answers can be verified."""
+GENERAL = "requests"
 _LEXICON = {word: language.code for language in LANGUAGES.values() for word in astuple(language)[1:]}
 
 
 def lexicon(task: str) -> dict[str, str] | None:
     """Word → language code for a task of the embedded world, None for any other."""
-    return _LEXICON if task in TASKS else None
+    return _LEXICON if task in (*TASKS, GENERAL) else None
 
 
-def vocabulary() -> list[str]:
-    """Every token of the world in id order; the first is the padding."""
+def vocabulary(general: bool = False) -> list[str]:
+    """Every token of the world in id order; the first is the padding. `general` adds the words of requests."""
     words = [PAD, BOS, EOS, THINK, END_THINK, ANSWER, END_ANSWER]
     words += [str(n) for n in range(MODULUS)] + list(OPERATORS)
     for language in LANGUAGES.values():
         words += [language.make, language.compute, language.again, language.yes, language.no, language.so]
+    if general:
+        for language in LANGUAGES.values():
+            words += [language.tell, language.leak, language.thanks, language.sorry]
     return words
 
 
