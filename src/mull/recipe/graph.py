@@ -122,7 +122,8 @@ def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
     outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
     models = [name for key, name in outside.items() if wanted(key) != "traces"]
-    tasks = getattr(stage.config, "tasks", ())
+    watched = getattr(getattr(stage.config, "monitor", None), "tasks", ())
+    tasks = (*getattr(stage.config, "tasks", ()), *watched)
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
     verifiers = [own_file(getattr(spec, "verifier", "")) for spec in tasks]

@@ -134,5 +134,8 @@ def check_model_and_tasks(key: str) -> Callable[[Any, str, frozenset[str]], None
         with named(f"{where}.tasks"):
             load_mixture(config.tasks)
         check_reward(config, where, inner)
+        if getattr(config, "monitor", None):
+            with named(f"{where}.monitor.tasks"):
+                load_mixture(config.monitor.tasks)
 
     return check

@@ -21,6 +21,8 @@ SHOWN: dict[str, Callable[[float], str]] = {
     "reward": lambda x: f"reward {x:.2f}",
     "pass_rate": lambda x: f"pass@1 {x:.2f}",
     "thinking_tokens": lambda x: f"thinking {x:.0f} tokens",
+    "held_out": lambda x: f"held out {x:.3f}",
+    "alarm": lambda x: "REWARD MODELS ARE GAMED" if x else "no alarm",
     "checks": lambda x: f"checks {x:.0%}",
 }
 HIDDEN_BESIDE = {"reward": "loss"}

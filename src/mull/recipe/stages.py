@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mull.backend.local import make_critic, make_pair
+from mull.core.chat import Chat
 from mull.core.rows import rollout_rows
 from mull.core.types import Group
+from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig
 from mull.evaluation.sample import SampleConfig
 from mull.model.load import load_model, save_model
@@ -32,10 +34,11 @@ from mull.recipe.kind import (
 )
 from mull.recipe.scored import check_reward_model, run_reward_model
 from mull.recipe.supervised import check_supervised, run_distil, run_sft
-from mull.rewards.score import scorer
+from mull.rewards.score import RewardConfig, scorer
 from mull.tasks.mixture import load_mixture
 from mull.train.distil import DistilConfig
 from mull.train.loop import Loop
+from mull.train.monitor import Monitor
 from mull.train.ppo import ActorCritic, PPOConfig, train_ppo
 from mull.train.pretrain import PretrainConfig, blank_model, pretrain
 from mull.train.reward import RewardModelConfig
@@ -71,15 +74,26 @@ def run_policy(context: Context) -> dict[str, Any]:
     def rows(step: int, groups: Sequence[Group], trained: frozenset[int]) -> list[dict[str, Any]]:
         return rollout_rows(step, groups, judge(chat), trained)
 
+    monitor = _monitor(context, chat, engine)
     if isinstance(config, PPOConfig):
         both = ActorCritic(learner, make_critic(context.models["init"], config))
-        metrics = train_ppo(engine, both, chat, problems, score, config, context.seed, loop, rows)
+        metrics = train_ppo(engine, both, chat, problems, score, config, context.seed, loop, rows, monitor)
         save_scalar(both.critic.model, loaded.tokenizer, context.stage.path / "critic")
     else:
-        metrics = train_rl(engine, learner, chat, problems, score, config, context.seed, loop, rows)
+        metrics = train_rl(engine, learner, chat, problems, score, config, context.seed, loop, rows, monitor)
     merge_lora(loaded.model)
     save_model(loaded.model, loaded.tokenizer, context.stage.model)
-    return {k: v for k, v in metrics.items() if math.isfinite(v)}
+    summary: dict[str, Any] = {k: v for k, v in metrics.items() if math.isfinite(v)}
+    return summary | ({"alarms": monitor.alarms} if monitor else {})
+
+
+def _monitor(context: Context, chat: Chat, engine: LocalEngine) -> Monitor | None:
+    config: PolicyConfig = context.config
+    if config.monitor is None:
+        return None
+    problems, limit = load_mixture(config.monitor.tasks).all, config.sampling.max_tokens
+    score = scorer(chat, RewardConfig(format=config.reward.format), limit)
+    return Monitor(config.monitor, problems, engine, chat, score, config.sampling.sampling(), context.seed)
 
 
 KINDS: dict[str, StageKind] = {

@@ -26,6 +26,8 @@ from mull.tasks.world.words import lexicon
 from mull.verify.policy import Use, use
 from mull.verify.registry import verify, verify_response
 
+RULES = ("accuracy", "format", "overlong", "language")
+"""The parts of a reward that rules give; every other one was learned."""
 Scorer = Callable[[Sequence[tuple[Problem, Completion]]], list[Scored]]
 """Fills in the completions' texts and spans, and says what each is worth."""
 
@@ -59,7 +61,7 @@ class RewardConfig(Config):
     @field_validator("models")
     @classmethod
     def _own_names(cls, value: dict[str, RewardModelUse]) -> dict[str, RewardModelUse]:
-        taken = sorted({"accuracy", "format", "overlong", "language"} & set(value))
+        taken = sorted(set(RULES) & set(value))
         if taken:
             raise ValueError(f"{taken[0]!r} is the name of a rule's part; choose another name")
         return value

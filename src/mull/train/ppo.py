@@ -28,8 +28,9 @@ from mull.rollout.collect import collect
 from mull.tasks.iterator import TaskIterator
 from mull.train.learner import Learner
 from mull.train.loop import Loop
+from mull.train.monitor import Monitor
 from mull.train.optim import OptimConfig
-from mull.train.rl import PolicyConfig, RowsOf, check_first_step, describe
+from mull.train.rl import PolicyConfig, RowsOf, check_first_step, cursors, describe, restore
 from mull.train.scalar import Asked, ScalarLearner
 
 
@@ -99,6 +100,7 @@ def train_ppo(
     seed: int,
     loop: Loop,
     rows: RowsOf,
+    monitor: Monitor | None = None,
 ) -> dict[str, float]:
     """Train policy and critic in place; returns the last step's metrics.
 
@@ -108,11 +110,11 @@ def train_ppo(
     """
     cursor = loop.resume(both)
     if cursor:
-        problems.restore(cursor["problems"])
+        restore(cursor, problems, monitor)
     actor = both.actor
     engine.load_weights(actor.weights(), actor.version)
     metrics = loop.last_metrics()
-    for step in loop.steps(both, config.steps, lambda: {"problems": problems.state()}):
+    for step in loop.steps(both, config.steps, lambda: cursors(problems, monitor)):
         collected = collect(engine, chat, problems, score, config, config.sampling, seed)
         if step == 0:
             check_first_step(actor, collected.all)
@@ -124,6 +126,7 @@ def train_ppo(
         problems.note(collected.all)
         table = rows(step, collected.all, frozenset(group.draw for group in collected.kept))
         metrics = {**metrics, **describe(table)}
+        metrics |= monitor.look(step, metrics) if monitor else {}
         loop.log(step, metrics, table)
     return metrics
 

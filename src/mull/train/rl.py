@@ -10,6 +10,7 @@ R1-Zero: arXiv 2501.12948 §2.2. Left out on purpose: critics (`ppo`), asynchron
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, Self
@@ -23,12 +24,13 @@ from mull.core.chat import Chat
 from mull.core.types import Group
 from mull.engine.base import Engine
 from mull.model.lora import LoraConfig
-from mull.rewards.score import RewardConfig, Scorer
+from mull.rewards.score import RULES, RewardConfig, Scorer
 from mull.rollout.collect import CollectConfig, SamplingConfig, collect
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import TaskSpec
 from mull.train.learner import Learner
 from mull.train.loop import Checkpointing, Loop
+from mull.train.monitor import Monitor, MonitorConfig
 from mull.train.optim import OptimConfig
 from mull.train.parity import check_parity
 from mull.verify.policy import count
@@ -51,6 +53,9 @@ class PolicyConfig(CollectConfig, Checkpointing):
     micro_batch_tokens: int = Field(default=2048, ge=1, description="most tokens of one forward and backward pass")
     slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
     dtype: Literal["float32", "bfloat16"] = "float32"
+    monitor: MonitorConfig | None = Field(
+        default=None, description="look at held-out problems now and then, and warn when reward models are gamed"
+    )
     lora: LoraConfig | None = Field(
         default=None, description="train low-rank adapters beside frozen weights; merged when the stage is done"
     )
@@ -81,6 +86,7 @@ def train_rl(
     seed: int,
     loop: Loop,
     rows: RowsOf,
+    monitor: Monitor | None = None,
 ) -> dict[str, float]:
     """Train the learner's model in place; returns the last step's metrics.
 
@@ -90,10 +96,10 @@ def train_rl(
     """
     cursor = loop.resume(learner)
     if cursor:
-        problems.restore(cursor["problems"])
+        restore(cursor, problems, monitor)
     engine.load_weights(learner.weights(), learner.version)
     metrics = loop.last_metrics()
-    for step in loop.steps(learner, config.steps, lambda: {"problems": problems.state()}):
+    for step in loop.steps(learner, config.steps, lambda: cursors(problems, monitor)):
         collected = collect(engine, chat, problems, score, config, config.sampling, seed)
         if step == 0:
             check_first_step(learner, collected.all)
@@ -105,8 +111,21 @@ def train_rl(
         live = frozenset(group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(row))
         table = rows(step, collected.all, live)
         metrics = {**metrics, **describe(table)}
+        metrics |= monitor.look(step, metrics) if monitor else {}
         loop.log(step, metrics, table)
     return metrics
+
+
+def cursors(problems: TaskIterator, monitor: Monitor | None) -> dict[str, Any]:
+    """What a checkpoint keeps besides the learner."""
+    return {"problems": problems.state()} | ({"monitor": monitor.state()} if monitor else {})
+
+
+def restore(cursor: dict[str, Any], problems: TaskIterator, monitor: Monitor | None) -> None:
+    """Undo `cursors`."""
+    problems.restore(cursor["problems"])
+    if monitor:
+        monitor.restore(cursor["monitor"])
 
 
 def check_first_step(learner: Learner, groups: Sequence[Group]) -> None:
@@ -128,6 +147,7 @@ def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
 
     thoughts = [row for row in rows if row["thinking_tokens"] > 0]
     evidence = [row for row in rows if not row["excluded"]]
+    learned = [sum(paid.values()) for paid in map(_learned, rows) if paid]
     return {
         "reward": mean([row["reward"] for row in evidence]),
         "pass_rate": mean([float(row["verdict"] == "correct") for row in evidence]),
@@ -140,5 +160,11 @@ def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         "truncated": mean([float(row["finish"] == "length") for row in rows]),
         "excluded": float(len(rows) - len(evidence)),
         **{f"verdict_{kind}": float(number) for kind, number in count(row["verdict"] for row in rows).items()},
+        **({"learned": mean(learned)} if learned else {}),
         "live_groups": float(len({row["group"] for row in rows if row["trained"]})),
     }
+
+
+def _learned(row: dict[str, Any]) -> dict[str, float]:
+    """What reward models paid for a sample."""
+    return {name: value for name, value in json.loads(row["parts"]).items() if name not in RULES}
