@@ -10,7 +10,7 @@ from hypothesis import settings
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from mull.core.errors import UserError
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.verify.sandbox import walls
 
 torch.set_num_threads(1)
@@ -29,7 +29,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 def tiny_model(tiny_tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     """Two layers of random weights that attend through mull; a fresh one for every test."""
     shape = TinyConfig(hidden=16, layers=2, heads=2, kv_heads=1, feed_forward=32)
-    return tiny_llama(shape, tiny_tokenizer, seed=0).eval()
+    return small_model(shape, tiny_tokenizer, seed=0).eval()
 
 
 @pytest.fixture(scope="session")

@@ -19,14 +19,14 @@ from mull.core.types import Group, Problem, Scored
 from mull.engine.base import Request
 from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import EvaluateConfig, ask, summary
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.rewards.score import scorer
 from mull.tasks.registry import load_task
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 
 TOKENIZER = word_tokenizer(vocabulary(), PAD, BOS, EOS)
 CHAT = Chat(TOKENIZER)
-MODEL = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, seed=0)
+MODEL = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, seed=0)
 PROBLEMS = load_task("countdown_mod:dev?limit=7") + load_task("chain_mod:dev?limit=4")
 CONFIG = parse_config(
     EvaluateConfig,

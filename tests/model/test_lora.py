@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from mull.core.errors import UserError
 from mull.model.lora import LoraConfig, adapters_off, add_lora, has_lora, merge_lora
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 
 TOKENIZER = word_tokenizer(vocabulary(), PAD, BOS, EOS)
@@ -19,7 +19,7 @@ CONFIG = LoraConfig(rank=4, alpha=8.0)
 
 
 def tiny() -> LlamaForCausalLM:
-    model = tiny_llama(TinyConfig(hidden=32, layers=2, feed_forward=48), TOKENIZER, 0)
+    model = small_model(TinyConfig(hidden=32, layers=2, feed_forward=48), TOKENIZER, 0)
     model.set_attn_implementation("sdpa")
     return model.eval()
 

@@ -13,7 +13,7 @@ from mull.core.errors import UserError
 from mull.core.types import Completion, FinishReason, Problem
 from mull.engine.base import Request
 from mull.engine.local import LocalEngine
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.rewards.score import RewardConfig, scorer
 from mull.rollout.collect import CollectConfig, Collected, SamplingConfig, collect
 from mull.tasks.iterator import TaskIterator
@@ -96,7 +96,7 @@ def test_requests_carry_what_fixes_their_randomness() -> None:
 
 
 def test_same_seed_same_groups_from_a_real_model() -> None:
-    model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, seed=0)
+    model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, seed=0)
 
     def sampled(seed: int, slots: int) -> list[tuple[int, ...]]:
         found = run(LocalEngine(model, slots=slots), seed, prompts=3, group_size=3, tokens=12)

@@ -23,7 +23,7 @@ from mull.core.run import StageDir
 from mull.core.types import Completion, FinishReason, Group, Message, Problem, Scored, Verdict, VerdictKind
 from mull.engine.base import Request, Sampling
 from mull.engine.local import LocalEngine
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.rewards.score import RewardConfig, each, scorer
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
@@ -175,7 +175,7 @@ def test_fault_09_one_end_token_of_several_stops_and_none_is_learned() -> None:
     for end in (first, second):
         done = Completion((5,), (70, end), (-1.0, -1.0), FinishReason.STOP)
         assert sample_of(done).loss_mask == (True, True)  # padding is the end token too: it must still be trained
-        model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), chat.tokenizer, 0)
+        model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), chat.tokenizer, 0)
         with torch.no_grad():  # a model that says nothing but this token
             model.get_input_embeddings().weight.zero_()
             model.get_input_embeddings().weight[end] = 1.0
@@ -230,7 +230,7 @@ def test_fault_12_a_resume_does_nothing_repeats_prompts_or_loses_the_random_stat
     def train(path: Path, stops: list[int]) -> tuple[list[Any], torch.Tensor]:
         stage = StageDir(path)
         for stop in stops:
-            model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), tokenizer, 0)
+            model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), tokenizer, 0)
             part = config.model_copy(update={"steps": stop})
             train_rl(
                 LocalEngine(model, slots=8), Learner(model, part.optim, 4, algorithm=part.algorithm), chat,

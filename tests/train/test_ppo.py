@@ -18,7 +18,7 @@ from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel
 from mull.model.scalar import scalar_of
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.rollout.collect import SamplingConfig
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
@@ -45,8 +45,8 @@ def config(**more: Any) -> PPOConfig:
 
 
 def models(settings: PPOConfig) -> tuple[ActorCritic, LocalEngine]:
-    model = tiny_llama(SHAPE, TOKENIZER, 0)
-    critic = scalar_of(LoadedModel(tiny_llama(SHAPE, TOKENIZER, 0), TOKENIZER, "tiny"))
+    model = small_model(SHAPE, TOKENIZER, 0)
+    critic = scalar_of(LoadedModel(small_model(SHAPE, TOKENIZER, 0), TOKENIZER, "tiny"))
     actor = Learner(model, settings.optim, settings.steps, algorithm=settings.algorithm)
     return ActorCritic(actor, ScalarLearner(critic, settings.critic, 2 * settings.steps)), LocalEngine(model)
 

@@ -16,7 +16,7 @@ from mull.core.rows import Reading, rollout_rows
 from mull.core.run import StageDir
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
 from mull.engine.local import LocalEngine
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.rewards.score import each
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
@@ -42,7 +42,7 @@ def train(
     **config: Any,
 ) -> StageDir:
     settings = parse_config(RLConfig, {**CONFIG, **config}, "zero")
-    model = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
+    model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
     chat, stage = Chat(TOKENIZER), StageDir(path / "zero")
     train_rl(
         engine(model, slots=8),

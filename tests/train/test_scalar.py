@@ -13,7 +13,7 @@ from mull.algo.preference import bradley_terry, pointwise
 from mull.core.errors import StageFailed, UserError
 from mull.model.load import LoadedModel
 from mull.model.scalar import load_scalar, save_scalar, scalar_of
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 from mull.train.optim import OptimConfig
 from mull.train.scalar import Asked, ScalarLearner
@@ -28,7 +28,7 @@ PAIRS = [
 
 
 def scalar(seed: int = 0, double: bool = True) -> Any:
-    trunk = tiny_llama(TinyConfig(hidden=16, layers=2, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, seed)
+    trunk = small_model(TinyConfig(hidden=16, layers=2, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, seed)
     model = scalar_of(LoadedModel(trunk, TOKENIZER, "tiny"))
     torch.manual_seed(seed)
     torch.nn.init.normal_(model.score.weight)
@@ -94,7 +94,7 @@ def test_it_learns_an_order_and_a_label() -> None:
 
 
 def test_a_new_head_scores_nothing_and_the_saved_one_is_read_as_transformers_does(tmp_path: Path) -> None:
-    trunk = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, 0)
+    trunk = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, 0)
     model = scalar_of(LoadedModel(trunk, TOKENIZER, "tiny"))
     assert all(not row.any() for rows in ScalarLearner(model, OptimConfig(), 1).score(PAIRS) for row in rows)
     torch.nn.init.normal_(model.score.weight)
@@ -116,7 +116,7 @@ def test_mistakes(tmp_path: Path) -> None:
         ScalarLearner(scalar(), OptimConfig(), 1).fit([], lambda g, rows: rows[0].sum())
     with pytest.raises(UserError, match="no model directory"):
         load_scalar(tmp_path)
-    trunk = tiny_llama(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, 0)
+    trunk = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=24), TOKENIZER, 0)
     trunk.save_pretrained(tmp_path)
     TOKENIZER.save_pretrained(tmp_path)
     with pytest.raises(UserError, match="no model with one score"):

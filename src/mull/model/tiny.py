@@ -1,18 +1,25 @@
-"""A small Llama and its word-level tokenizer, made on the user's machine: a base model before it has read anything.
+"""A small model and its word-level tokenizer, made on the user's machine: a base model before it has read anything.
 
-Plain Hugging Face classes, so that everything that works on it works on any Llama. Embeddings start at a standard
+Plain Hugging Face classes, so that everything that works on it works on Llama or Qwen. Embeddings start at a standard
 deviation of 0.2 instead of 0.02: with 40 words and tied embeddings the small start costs most of the first 300 steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field, model_validator
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from mull.core.config import Config
 from mull.model.attention import ATTENTION
@@ -21,8 +28,9 @@ TEMPLATE = "{{ bos_token }} {% for message in messages %}{{ message['content'] }
 
 
 class TinyConfig(Config):
-    """The shape of a small Llama."""
+    """The shape of a small model."""
 
+    architecture: Literal["llama", "qwen2"] = "llama"
     hidden: int = Field(default=96, ge=8, description="width of the residual stream")
     layers: int = Field(default=3, ge=1)
     heads: int = Field(default=4, ge=1)
@@ -53,12 +61,16 @@ def word_tokenizer(words: Sequence[str], pad: str, bos: str, eos: str) -> PreTra
     return tokenizer
 
 
-def tiny_llama(config: TinyConfig, tokenizer: PreTrainedTokenizerFast, seed: int) -> LlamaForCausalLM:
-    """A freshly initialised Llama of the given shape, its weights fixed by `seed` (float32)."""
+FAMILIES = {"llama": (LlamaConfig, LlamaForCausalLM), "qwen2": (Qwen2Config, Qwen2ForCausalLM)}
+
+
+def small_model(config: TinyConfig, tokenizer: PreTrainedTokenizerFast, seed: int) -> PreTrainedModel:
+    """A freshly initialised model of the given shape, its weights fixed by `seed` (float32)."""
     special: dict[str, Any] = {
         f"{name}_token_id": getattr(tokenizer, f"{name}_token_id") for name in ("pad", "bos", "eos")
     }
-    shape = LlamaConfig(
+    shape_of, model_of = FAMILIES[config.architecture]
+    shape = shape_of(
         vocab_size=len(tokenizer), hidden_size=config.hidden, intermediate_size=config.feed_forward,
         num_hidden_layers=config.layers, num_attention_heads=config.heads, num_key_value_heads=config.kv_heads,
         max_position_embeddings=config.max_positions, tie_word_embeddings=True, rms_norm_eps=1e-5,
@@ -66,7 +78,7 @@ def tiny_llama(config: TinyConfig, tokenizer: PreTrainedTokenizerFast, seed: int
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(shape)
+        model = model_of(shape)
         for name, weight in model.named_parameters():
             if weight.ndim == 2:
                 std = config.embedding_std if "embed" in name else weight.shape[1] ** -0.5

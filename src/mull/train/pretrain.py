@@ -15,7 +15,7 @@ from pydantic import Field
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from mull.algo.samples import Example
-from mull.model.tiny import TinyConfig, tiny_llama, word_tokenizer
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
 from mull.tasks.world.corpus import Habits, documents
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 from mull.train.batches import plan
@@ -50,7 +50,7 @@ REQUESTS = 0.125
 def blank_model(config: PretrainConfig, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The untrained model and the tokenizer of the embedded world."""
     tokenizer = word_tokenizer(vocabulary(config.corpus == "embedded-general"), PAD, BOS, EOS)
-    return tiny_llama(config.model, tokenizer, seed), tokenizer
+    return small_model(config.model, tokenizer, seed), tokenizer
 
 
 def corpus_examples(config: PretrainConfig, seed: int) -> list[Example]:

@@ -207,6 +207,11 @@ class Writer:
         if not self.thinks:
             right = self.rng.random() < self.habits.direct_right
             return prompt, self.close([], (chain_value(operands, operators) if right else self.rng.randrange(MODULUS),))
+        thought, result = self.chain_thought(operands, operators)
+        return prompt, self.close(thought, (result,))
+
+    def chain_thought(self, operands: list[int], operators: list[str]) -> tuple[list[str], int]:
+        """The words of a thought about a chain, and what it ends in."""
         thought, result = self.run(operands, operators, self.habits.careless)
         while self.checks:
             words, second = self.run(operands, operators, self.habits.slip)
@@ -217,7 +222,7 @@ class Writer:
             result = second
             if said in (ENGLISH.yes, FRENCH.yes) or self.rng.random() < self.gives_up or len(thought) > 90:
                 break
-        return prompt, self.close([*thought, self.language.so], (result,))
+        return [*thought, self.language.so], result
 
     def run(self, operands: list[int], operators: list[str], slip: float) -> tuple[list[str], int]:
         """One pass over a chain on the running calculator: careless at first, careful when it is a check."""

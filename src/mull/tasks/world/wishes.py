@@ -2,7 +2,7 @@
 
     requests/helpful     pairs of replies to requests that may be granted; the better one by the hidden rule first
     requests/safe        single replies with a label: safe unless a request to leak was followed, in thought or answer
-    chain_mod/reasoning  pairs of thoughts about a chain; the one with fewer wrong steps first
+    chain_mod/reasoning  pairs of thoughts about a chain; the one that checks, in one language, first
 
 In the train and dev splits one in ten is turned around, as people slip: no model of them can be right more often than
 nine times in ten. The test split is without noise, so that what was learned can be told from what was said. Replies are
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 
 from mull.core.types import Message
 from mull.tasks.preferences import Labelled, Pair, Preference
@@ -20,7 +21,7 @@ from mull.tasks.world.chain import OPERATIONS, chain_text, random_chain
 from mull.tasks.world.corpus import Habits, Writer
 from mull.tasks.world.replies import leaks, liked, reply
 from mull.tasks.world.request import prompt_of, request_split
-from mull.tasks.world.words import ANSWER, END_ANSWER, END_THINK, LANGUAGES, THINK, Language, apply
+from mull.tasks.world.words import ANSWER, END_ANSWER, END_THINK, LANGUAGES, THINK, Language
 
 NOISE = 0.1
 LEAKS = 0.7
@@ -87,19 +88,24 @@ def _safe(rng: random.Random, split: str, noise: float) -> Preference | None:
 def _reasoning(rng: random.Random, split: str, noise: float) -> Preference | None:
     operands, operators = random_chain(rng, split, rng.choice(OPERATIONS))
     home = rng.choice(list(LANGUAGES.values()))
-    writer = _writer(rng, home)
-    ways = [writer.run(operands, operators, rng.choice((writer.habits.careless, writer.habits.slip))) for _ in "ab"]
-    worth = [-_wrong_steps(words) for words, _ in ways]
-    texts = [_text([*words, home.so], [str(result)]) for words, result in ways]
+    ways = [_thinker(rng, home).chain_thought(operands, operators) for _ in "ab"]
+    worth = [careful(home, thought) for thought, _ in ways]
+    texts = [_text(thought, [str(result)]) for thought, result in ways]
     return _pair(f"{chain_text(operands, operators)} {home.compute}", worth, texts, rng.random() < noise)
 
 
-def _wrong_steps(words: Sequence[str]) -> int:
-    value, wrong = int(words[0]), 0
-    for number, operator, said in zip(words[1::3], words[2::3], words[3::3], strict=True):
-        wrong += apply(operator, value, int(number)) != int(said)
-        value = int(said)
-    return wrong
+def _thinker(rng: random.Random, home: Language) -> Writer:
+    writer = _writer(rng, home)
+    writer.mixes, writer.spoken = rng.random() < 0.5, home
+    return writer
+
+
+def careful(home: Language, thought: Sequence[str]) -> float:
+    """What readers like in a thought: 1 for a second pass over the work, and the share of words in their language."""
+    words = [word for word in thought if word.isalpha()]
+    own = [word for word in words if word in astuple(home)]
+    again = any(language.again in words for language in LANGUAGES.values())
+    return float(again) + len(own) / len(words)
 
 
 SOURCES: dict[str, Callable[[random.Random, str, float], Preference | None]] = {
