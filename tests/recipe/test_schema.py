@@ -50,6 +50,18 @@ def test_references_make_the_graph() -> None:
         (tables(base=BASE, zero={**ZERO, "init": "zero"}), "zero need each other"),
         (tables(a={**ZERO, "init": "b"}, b={**ZERO, "init": "a"}), "stages a, b need each other"),
         (tables(base=BASE, e={**AFTER, "model": "base"}, zero={**ZERO, "init": "e"}), "'e' makes no model"),
+        (
+            tables(base=BASE, zero={**ZERO, "reward": {"models": {"good": {"model": "base"}}}}),
+            r"stages\.zero\.reward\.models\.good: stage 'base' makes no score",
+        ),
+        (
+            tables(base=BASE, zero={**ZERO, "reward": {"models": {"good": {"model": "nowhere"}}}}),
+            r"stages\.zero\.reward\.models\.good: nowhere: no model directory",
+        ),
+        (
+            tables(base=BASE, zero={**ZERO, "monitor": {"tasks": ["chain_mod:devel"]}}),
+            r"stages\.zero\.monitor\.tasks: chain_mod: no split 'devel'",
+        ),
         (tables(base=BASE, zero={**ZERO, "sampling": {"temprature": 1}}), "zero.sampling.temprature.*'temperature'"),
         (tables(base=BASE, zero={**ZERO, "tasks": []}), "stages.zero.tasks"),
         (tables(base=BASE, zero={**ZERO, "tasks": ["absent.jsonl"]}), "stages.zero.tasks: .*absent.jsonl"),
