@@ -273,3 +273,15 @@ def test_rows_of_the_hub_become_problems(monkeypatch: pytest.MonkeyPatch) -> Non
     (problem,) = load_task("openai/gsm8k:test?preset=gsm8k&subset=main")
     assert asked == [("openai/gsm8k", "main", "test")]
     assert problem.data == {"answer": "1,000"} and problem.id == "openai/gsm8k/1" and problem.split == "test"
+
+
+def test_prompts_that_nothing_verifies(tmp_path: Path) -> None:
+    path = write(tmp_path / "asks.jsonl", [{"question": "Say hello."}, {"question": "Tell me a joke."}])
+    problems = load_task(f"{path}?verifier=open")
+    assert [problem.domain for problem in problems] == ["general"] * 2
+    assert verify(problems[0], "hello").kind.value == "ambiguous" and not verify(problems[0], "hello").is_evidence
+    assert load_task(f"{path}?verifier=open&domain=chat")[0].domain == "chat"
+    with pytest.raises(UserError, match=r"row 1: no field 'answer'"):
+        load_task(path)
+    with pytest.raises(UserError, match="domain are for files"):
+        load_task("countdown_mod?domain=chat")

@@ -22,7 +22,7 @@ from mull.tasks.tables import Row, check_row, read_table
 from mull.verify.extract import last_box
 from mull.verify.registry import check_gold
 
-ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym", "code-io", "code-call", "code-check"})
+ANSWERLESS = frozenset({"countdown", "constraints", "reasoning_gym", "code-io", "code-call", "code-check", "open"})
 """Verifiers whose data are in other fields; an answer among `fields.data` reaches them as it is."""
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 

@@ -51,6 +51,9 @@ class TaskSpec(Config):
     fields: dict[str, Any] = Field(default_factory=dict, description="field mapping, on top of the preset")
     subset: str = Field(default="", description="configuration of a data set on the hub")
     verifier: str = Field(default="", description="what checks answers; default: the preset's, else math")
+    domain: str = Field(
+        default="", description='what kind of problems: "math", "code", "general", …; default: the preset\'s'
+    )
     language: str = Field(default="en", description="language of a file's rows that name none")
     weight: float = Field(default=1.0, gt=0, description="share of the draws, relative to the other tasks")
     limit: int | None = Field(
@@ -245,8 +248,8 @@ def _load(spec: TaskSpec) -> list[Problem]:
 
 
 def _refuse_reading(spec: TaskSpec, what: str) -> None:
-    if spec.preset or spec.fields or spec.verifier:
-        raise UserError(f"{spec.source} {what}: preset, fields and verifier are for files and data sets")
+    if spec.preset or spec.fields or spec.verifier or spec.domain:
+        raise UserError(f"{spec.source} {what}: preset, fields, verifier and domain are for files and data sets")
 
 
 def _reading(spec: TaskSpec) -> Reading:
@@ -259,6 +262,7 @@ def _reading(spec: TaskSpec) -> Reading:
     fields = parse_config(Fields, {**base, **spec.fields}, f"{spec.label}.fields")
     required = frozenset(spec.fields)
     domain, shape = (preset.domain, preset.shape) if preset else ("math", None)
+    domain = spec.domain or ("general" if verifier == "open" else domain)
     return Reading(
         spec.label, fields, verifier, spec.split, spec.language, domain, spec.skip_unanswered, required, shape
     )

@@ -2,7 +2,8 @@
 
 The caller passes the answer part of a completion (what stands between the answer tags) or None when there is none, or
 a whole response to `verify_response`; nothing of the thought is ever read. Verifiers by name: "number", "math",
-"choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym"; and for programs,
+"choice", "text", "countdown", "knights", "grid", "json", "regex", "constraints", "reasoning_gym"; "open" for prompts
+that nothing verifies; and for programs,
 which run behind the walls of `sandbox`, "code-io", "code-call", "code-check". A user's own is named by where it is,
 "python:path/to/file.py:function" (`own`). A bug in one of them is the verdict
 `error` on one answer, never the end of a run; that no sandbox can be put up here ends it at once.
@@ -21,7 +22,20 @@ from typing import Any
 
 from mull.core.errors import UserError, nearest
 from mull.core.types import Problem, Verdict, VerdictKind
-from mull.verify import code_call, code_check, code_io, constraints, countdown, grid, gym, knights, own, regex, words
+from mull.verify import (
+    code_call,
+    code_check,
+    code_io,
+    constraints,
+    countdown,
+    grid,
+    gym,
+    knights,
+    nothing,
+    own,
+    regex,
+    words,
+)
 from mull.verify import json as values
 from mull.verify import math as formulas
 from mull.verify.code import NoWall
@@ -67,6 +81,7 @@ VERIFIERS: dict[str, Verifier] = {
         Verifier("regex", regex.check, regex.check_gold),
         Verifier("constraints", constraints.check, constraints.check_gold),
         Verifier("reasoning_gym", gym.check, gym.check_gold),
+        Verifier("open", nothing.check, nothing.check_gold),
         Verifier("code-io", code_io.check, code_io.check_gold),
         Verifier("code-call", code_call.check, code_call.check_gold),
         Verifier("code-check", code_check.check, code_check.check_gold),
