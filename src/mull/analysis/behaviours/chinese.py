@@ -1,9 +1,9 @@
 """Phrases of Chinese that show what a thought does.
 
 Chinese puts no spaces between words, so false friends are kept out by what stands beside: 等等 is doubt only where a
-sentence or clause begins (苹果、梨等等 ends a list), 检查 only with a word for "once more" or "a moment" after it or the
-writer before it (医生检查身体), 情况 only where it is numbered or divided (身体情况, 在这种情况下), 矛盾 not after a
-negation. Simplified characters; a few traditional ones. Left out on purpose: segmentation by dictionaries.
+clause begins (苹果、梨等等 ends a list), 检查 only with a word for "once more" or "a moment" after it, or the writer before
+it (医生检查身体), 情况 only where it is numbered or divided (身体情况, 在这种情况下), 矛盾 not after a negation.
+Simplified characters; a few traditional ones. Left out on purpose: segmentation by dictionaries.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ RULES = (
         rf"检查{ONCE}|(?:让我|我们|我|再|来)(?:来|再)?检查(?!\s?\d)",
         r"代入[^。！？\n]{0,10}[检验]",
         r"再(?:计算|算|核算|确认|数)(?:一遍|一次|一下)|确认一下",
+        keys="验|驗|核对|核实|复核|回代|代回|检查|代入|再计算|再算|再核|再确|再数|确认",
         unless=r"(?:不需要?|无需|不用|不必|没必要|无须|没有必要|不再|未)(?:再|去|进行)?",
     ),
     rule(
@@ -39,6 +40,7 @@ RULES = (
         OPEN + r"(?:哦|糟糕|哎呀)[，,！!]",
         OPEN + r"(?:其实|实际上)[，,]?",
         r"重新(?:考虑|思考|审视)(?!题)|再想想|让我想想|再想一想",
+        keys="等|且慢|慢着|嗯|呃|不对|不太|问题|错|漏|忽略|忘|搞混|误解|哦|糟糕|哎呀|其实|实际上|重新|再想|想想",
     ),
     rule(
         Behaviour.BACKTRACKING,
@@ -49,11 +51,13 @@ RULES = (
         r"(?:这样|方法|这条路|这|此法|思路)(?:是|就|也|都)?(?:不行|不成|不通|没用)",
         rf"回到(?:第|前|之前|上|原来|最初|刚才)(?![^。，\n]{{0,4}}{QUESTION})",
         r"放弃(?:这|该|此)",
+        keys="不通|不可行|死胡同|回溯|换|一种|一个|一条|别的|试|不行|不成|没用|回到|放弃",
     ),
     rule(
         Behaviour.RESTART,
         r"(?:" + OPEN + r"|让我|让我们|我们|我|还是|来|得|需要)重新(?:开始|来过?|做)(?!题)",
         r"从头(?:再来|开始|来过?|再|算|做|推)",
+        keys="重新|从头",
     ),
     rule(
         Behaviour.RE_READING,
@@ -61,6 +65,7 @@ RULES = (
         rf"(?:这道|这个|该|一下)?{QUESTION}",
         rf"回到(?:原来的?|最初的?)?{QUESTION}(?!数)",
         r"题目(?:说|问|要求|要)的是",
+        keys="题",
     ),
     rule(
         Behaviour.DECOMPOSITION,
@@ -69,6 +74,7 @@ RULES = (
         r"分步|一步一?步|逐步(?:计算|求|解|分析|来|推)|按步骤",
         r"(?:分解|拆分|拆解|拆|分)(?:成|为)[^。！？\n]{0,8}(?:步|问题|小题)|子问题|子目标|小问题",
         r"先(?:求|算|计算|找|确定|考虑|解|看|列|设)[^。！？\n]{0,30}(?:再|然后|接着|之后)",
+        keys="首先|步|分解|拆|分|子问题|子目标|小问题|先",
     ),
     rule(
         Behaviour.CASE_ANALYSIS,
@@ -76,12 +82,14 @@ RULES = (
         r"分(?:成|为)?(?:以下)?[两二三四几2-5]?\s?[种个]?情况(?:[：:，,。讨考来]|分析)",
         r"(?:有|考虑|存在|讨论)(?:以下)?[两二三四几2-5]\s?种(?:可能的?|不同的?)?情况",
         r"分类讨论|逐一讨论|第[一二三四五]种情况",
+        keys="情况|讨论",
     ),
     rule(
         Behaviour.CONTRADICTION,
         r"矛盾",
         r"反证|归谬",
         r"(?:不可能|不能)成立|假设不成立",
+        keys="矛盾|反证|归谬|成立",
         unless=r"(?:不|没有?|无|闹|避免|不存在|毫无|不会)(?:任何|相互|产生|出现|了)?",
     ),
     rule(
@@ -89,10 +97,14 @@ RULES = (
         r"[倒逆反]推|倒着(?:推|算|想|来)|逆向(?:思考|推理|思维|计算|推导)|反过来(?:推|想|算|思考)|往回(?:推|算)",
         r"从(?:结果|答案|目标|终点|结论)(?:出发|开始|往回|反|入手)",
         r"(?:要|为了)(?:得到|凑出|凑成|达到|得出)\s?\d{1,9}\s?[，,]",
+        keys="推|倒|逆|反过来|往回|从|得到|凑|达到|得出",
     ),
 )
 
 OPPOSITES = Opposites(
-    re.compile(r"(?:当|若|如果|假如|假设|设)[^。，,；;！？\n]{0,12}?(偶数|奇数|正数|负数|质数|合数|真话|假话|骑士|无赖)"),
+    re.compile(
+        r"(?:当|若|如果|假如|假设|设)[^。，,；;！？\n]{0,12}?(偶数|奇数|正数|负数|质数|合数|真话|假话|骑士|无赖)"
+    ),
+    ("当", "若", "如果", "假", "设"),
     both_ways((("偶数", "奇数"), ("正数", "负数"), ("质数", "合数"), ("真话", "假话"), ("骑士", "无赖"))),
 )

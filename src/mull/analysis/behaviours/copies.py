@@ -59,7 +59,7 @@ def copies(words: Words, prompt: Words) -> tuple[list[tuple[int, int]], list[Spo
     seen: set[tuple[str, ...]] = set()
     run: list[int] = []
     places = [i for i, gram in enumerate(grams(words.texts, LEAST)) if gram in known]
-    for i, following in zip(places, [*places[1:], -1], strict=True):
+    for i, following in zip(places, [*places[1:], -1], strict=False):
         run.append(i)
         if following == i + 1:
             continue

@@ -17,7 +17,10 @@ from mull.analysis.behaviours.table import Behaviour
 OPEN = r"(?:^|(?<=[.!?…:;\n*#(])\s{0,3})"
 """The beginning of a sentence or a line."""
 CLAUSE = r"(?:^|(?<=[.!?…:;,\n*#(—–-])\s{0,3})"
-LET = r"\b(?:let(?:'s| me| us)|i(?:'ll| will| should| can| must| need to| want to|'d better)?|we(?:'ll| will| should| can| must| need to)?)"
+LET = (
+    r"\b(?:let(?:'s| me| us)|i(?:'ll| will| should| can| must| need to| want to|'d better)?|"
+    r"we(?:'ll| will| should| can| must| need to)?)"
+)
 """Somebody who thinks, about to do something."""
 RESULT = (
     r"(?:this|that|it|my|our|these|them|if|whether|with|by|again|"
@@ -26,14 +29,18 @@ RESULT = (
 )
 QUESTION = r"(?:question|problem(?! set)|statement|prompt|task|puzzle|exercise)"
 WAYS = r"(?:approach|way|method|idea|strategy|path|route|combination|tack|angle|formula|expression|order|choice|one)"
-NEGATED = r"(?:\bno need(?: to)?|\bnot|\bnever|\bwithout|\bunnecessary(?: to)?|n't|\bcannot|\binstead of|\brather than|\bnor) (?:\w{1,12} ){0,2}"
+NEGATED = (
+    r"(?:\bno need(?: to)?|\bnot|\bnever|\bwithout|\bunnecessary(?: to)?|n't|\bcannot|\binstead of|\brather than|\bnor)"
+    r" (?:\w{1,12} ){0,2}"
+)
 
 RULES = (
     rule(
         Behaviour.SELF_VERIFICATION,
         r"\b(?:double|re|cross)[- ]?check(?:ing|ed)?\b",
         r"\bsanity[- ]check",
-        LET + r" (?:just |quickly |now |also |then |first )?(?:check|verify|confirm|validate)\b(?! (?:in|out|into)\b| \d)",
+        LET + r" (?:just |quickly |now |also |then |first )?(?:check|verify|confirm|validate)\b"
+        r"(?! (?:in|out|into)\b| \d)",
         LET + rf" (?:just |quickly |now |also |then |first )?test {RESULT}",
         rf"\bto (?:be sure|make sure|(?:check|verify|confirm)(?: {RESULT}|[,:]))",
         rf"\bmake sure (?:that )?(?:i |we |{RESULT})",
@@ -42,6 +49,8 @@ RULES = (
         r"\bplug(?:ging|ged)?\b[^.!?\n]{0,30}\b(?:back|in(?:to)?)\b",
         r"\bsubstitut(?:e|ing)\b[^.!?\n]{0,30}\bback\b",
         r"\bre-?(?:comput|calculat|evaluat|examin|verif|count)(?:e|ing|ying|y|ed)?\b",
+        keys="check|verif|confirm|validat|test|sure|plug|substitut|recomput|re-comput|recalcul|re-calcul|"
+        "reevalu|re-evalu|reexam|re-exam|recount|re-count",
         unless=NEGATED,
     ),
     rule(
@@ -51,7 +60,8 @@ RULES = (
         r"there|it|so|not|also|perhaps|are|does|the (?:problem|question))\b)",
         r"\bhm{1,20}\b",
         CLAUSE + r"(?:but |oh,? |ok,? |okay,? )?(?:hold|hang) on\b(?! to\b)",
-        r"\b(?:i|we)(?:'ve| have)? (?:just |must have |may have |might have |probably |think )?made an? (?:\w{1,12} )?(?:mistake|error)",
+        r"\b(?:i|we)(?:'ve| have)? (?:just |must have |may have |might have |probably |think )?"
+        r"made an? (?:\w{1,12} )?(?:mistake|error)",
         r"\b(?:my|our) (?:mistake|error)\b",
         r"\b(?:i|we)(?:'ve| have)? (?:just |must have |may have |probably )?"
         r"(?:miscounted|misread|miscalculated|misunderstood|misinterpreted|forgot|overlooked|messed up)\b",
@@ -63,12 +73,16 @@ RULES = (
         OPEN + r"(?:but |oh,? |no,? |well,? )?actually\b",
         r"\boops\b|\bon second thought|\bam i sure\b|\bis (?:that|this) (?:right|correct)\?",
         LET + r" (?:think again|reconsider|rethink|re-think|think about (?:this|that|it) again)\b",
+        keys="wait|hm|hold on|hang on|mistake|error|misc|misr|misu|misi|forgot|overlooked|messed|right|"
+        "correct|wrong|something|seems|actually|oops|second thought|am i sure|think again|consider|"
+        "rethink|re-think|think about",
     ),
     rule(
         Behaviour.BACKTRACKING,
         r"\b(?:this|that|it|which)(?: \w{1,12})? (?:doesn't|does not|didn't|won't|isn't|will not) (?:seem to )?"
         r"(?:work|working|lead anywhere|help)\b",
-        rf"\b(?:try|use|consider|take|need) (?:a |an |some |yet )?(?:different|another|other|alternative) (?:\w{{1,15}} )?{WAYS}\b",
+        r"\b(?:try|use|consider|take|need) (?:a |an |some |yet )?(?:different|another|other|alternative) (?:\w{1,15} )?"
+        + WAYS + r"\b",
         LET + r" (?:now |just )?try (?:something else|another|again|others?)\b(?! and again)",
         CLAUSE + r"(?:trying|try) (?:something else|another|again)\b(?! and again)",
         LET + r" (?:instead )?try\b[^.!?\n]{1,50}\binstead\b",
@@ -83,12 +97,15 @@ RULES = (
         r"does not work|gets (?:too )?messy|is (?:not working|too (?:complicated|messy|long)))\b",
         r"(?:too (?:big|small|large|low|high|much)|\bnot \d{1,9}|doesn't work|no good|not it|no luck)[.,;:)]{0,3}"
         r"\s{1,3}(?:so |now |then |instead,? |ok,? |okay,? )?(?:let(?:'s| me| us) |i(?:'ll| will) |we )?try\b",
+        keys="n't|not|different|another|other|alternative|try|instead|dead|nowhere|back|abandon|scrap|discard|"
+        "give up|fails|failed|messy|complicated|too long",
     ),
     rule(
         Behaviour.RESTART,
         LET + r" (?:just |better )?(?:start|begin|do (?:this|it)) (?:all )?(?:over|again|from scratch|afresh|anew)\b",
         LET + r" (?:just )?restart\b",
         CLAUSE + r"(?:restarting|start(?:ing)? (?:over|again|from scratch)|from scratch)\b",
+        keys="start|begin|scratch|over|again|afresh|anew",
     ),
     rule(
         Behaviour.RE_READING,
@@ -102,6 +119,7 @@ RULES = (
         rf"\b(?:read|reading|look|looking) again (?:at )?the {QUESTION}",
         rf"\bwhat (?:was|did|is|does) the {QUESTION} (?:again|ask|say|want)",
         rf"(?:\b(?:but|wait|hmm|again|remember|however)),? the {QUESTION} (?:says?|states?|asks?|said|asked|wants)\b",
+        keys="read|back|return|look|the question|the problem|statement|prompt|task|puzzle|exercise",
     ),
     rule(
         Behaviour.DECOMPOSITION,
@@ -119,6 +137,7 @@ RULES = (
         r"(?:problem|task|question|calculation|work)\b",
         r"\bsub-?(?:problem|goal|task|question)s?\b",
         OPEN + r"(?:my |our |the |here's (?:my|the) )?plan(?: is)?\s?[:,]|\bmy plan is\b",
+        keys="break|step|first|begin with|start with|problem|question|calculation|work|task|goal|plan",
     ),
     rule(
         Behaviour.CASE_ANALYSIS,
@@ -126,8 +145,9 @@ RULES = (
         r"\b(?:consider|examine|distinguish|analy[sz]e|handle)[^.!?\n]{0,25}\bcases\b(?! of [a-z]{3})",
         r"\b(?:there are|we have|i have|gives?|get) (?:only |exactly )?(?:\w{1,8} )?(?:possible |different )?cases"
         r"(?= to\b|[:;]| here\b| depending\b)",
-        r"\bcases? (?:separately|individually|by case)\b|\bcase[- ]by[- ]case\b|\bcasework\b|\bcase analysis\b|\bby cases\b",
+        r"\bcases? (?:separately|individually|by case)\b|\bcase[- ]by[- ]case\b|\bcase(?:work\b| analysis\b)|\bby cases\b",
         r"\bin the (?:first|second|third|other) case\b(?! of)",
+        keys="case",
     ),
     rule(
         Behaviour.CONTRADICTION,
@@ -136,6 +156,7 @@ RULES = (
         r"\bcontradictory\b",
         r"\b(?:which|that|this)(?:'s| is| would be) (?:impossible|absurd)\b(?! to)",
         r"\bif so\b[^.!?\n]{1,40}\bimpossible\b",
+        keys="contradict|impossible|absurd",
         unless=r"\b(?:no|not|not an?|without|without an?|any|avoids?|avoiding|n't|n't an?|free of) ",
     ),
     rule(
@@ -147,6 +168,8 @@ RULES = (
         r"\b(?:start|starting|begin|beginning|work|working|go|going)(?: back(?:wards?)?)? (?:from|with|at) the "
         r"(?:end|answer|target|goal|final|result|last)\b",
         r"\bto (?:get|reach|make|end up with|obtain|arrive at) (?:to )?-?\d{1,9},? (?:i|we|the last|the final)\b",
+        keys="backward|reverse|reversing|from the|with the|at the|to get|to reach|to make|to end|to obtain|"
+        "to arrive",
     ),
 )  # fmt: skip
 
@@ -163,7 +186,8 @@ def both_ways(pairs: tuple[tuple[str, str], ...]) -> dict[str, tuple[str, ...]]:
 
 
 OPPOSITES = Opposites(
-    re.compile(r"\b(?:if|when|suppose|assume|assuming) [^.!?;,\n]{1,40}?\b(even|odd|positive|negative|knight|knave|true|"
-               r"false|prime|composite|truth|lies|lying|heads|tails)\b"),
+    re.compile(r"\b(?:if|when|suppose|assume|assuming) [^.!?;,\n]{1,40}?\b(even|odd|positive|negative|knight|knave|"
+               r"true|false|prime|composite|truth|lies|lying|heads|tails)\b"),
+    ("if ", "when ", "suppose ", "assum"),
     both_ways(_PAIRS),
 )  # fmt: skip

@@ -20,11 +20,12 @@ LEAST_SMALL = 2
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _PIECE = re.compile(rf"(?P<han>[{_HAN}][{_HAN}，、：“”（）\s\d]*)|(?P<latin>[a-z\u00c0-\u024f][^{_HAN}.!?\n]*)")
 _LETTERS = re.compile(r"[a-z\u00c0-\u024f']+")
-SMALL = {
-    "en": "the is of and we so that to this it are be then which not have has with for therefore there must".split(),
-    "fr": "le la les est de des donc nous que une un et il elle pas pour dans on alors sont avec ce cette du".split(),
-    "de": "der die das ist und wir nicht also dass ein eine zu den dann mit es sind wenn für von auf".split(),
+_WORDS = {
+    "en": "the is of and we so that to this it are be then which not have has with for therefore there must",
+    "fr": "le la les est de des donc nous que une un et il elle pas pour dans on alors sont avec ce cette du",
+    "de": "der die das ist und wir nicht also dass ein eine zu den dann mit es sind wenn für von auf",
 }
+SMALL = {language: tuple(words.split()) for language, words in _WORDS.items()}
 _LANGUAGES: dict[str, tuple[str, ...]] = {}
 for _language, _small in SMALL.items():
     for _word in _small:
