@@ -1,8 +1,8 @@
 """Phrases of Chinese that show what a thought does.
 
 Chinese puts no spaces between words, so false friends are kept out by what stands beside: 等等 is doubt only where a
-clause begins (苹果、梨等等 ends a list), 检查 only with a word for "once more" or "a moment" after it, or the writer before
-it (医生检查身体), 情况 only where it is numbered or divided (身体情况, 在这种情况下), 矛盾 not after a negation.
+clause begins (苹果、梨等等 ends a list), 检查 only with a word for "once more" or "a moment" after it, or the writer
+before it (医生检查身体), 情况 only where it is numbered or divided (身体情况, 在这种情况下), 矛盾 not after a negation.
 Simplified characters; a few traditional ones. Left out on purpose: segmentation by dictionaries.
 """
 

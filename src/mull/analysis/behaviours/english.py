@@ -145,7 +145,8 @@ RULES = (
         r"\b(?:consider|examine|distinguish|analy[sz]e|handle)[^.!?\n]{0,25}\bcases\b(?! of [a-z]{3})",
         r"\b(?:there are|we have|i have|gives?|get) (?:only |exactly )?(?:\w{1,8} )?(?:possible |different )?cases"
         r"(?= to\b|[:;]| here\b| depending\b)",
-        r"\bcases? (?:separately|individually|by case)\b|\bcase[- ]by[- ]case\b|\bcase(?:work\b| analysis\b)|\bby cases\b",
+        r"\bcases? (?:separately|individually|by case)\b|\bcase[- ]by[- ]case\b",
+        r"\bcase(?:work\b| analysis\b)|\bby cases\b",
         r"\bin the (?:first|second|third|other) case\b(?! of)",
         keys="case",
     ),
