@@ -48,7 +48,8 @@ def study_json(study: Study) -> dict[str, Any]:
 def _row_json(row: Row) -> dict[str, Any]:
     return {
         "behaviour": str(row.behaviour), "what": ABOUT[row.behaviour][1],
-        "before": _estimate_json(row.before), "after": _estimate_json(row.after), "change": _change_json(row.change),
+        "before": _estimate_json(row.before), "after": _estimate_json(row.after),
+        "change": _change_json(row.change, ("before", "after")),
         "right": _change_json(row.right), "right_at_equal_length": _change_json(row.at_equal_length),
     }  # fmt: skip
 
@@ -62,11 +63,11 @@ def _estimate_json(estimate: Estimate | None) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def _change_json(change: Change | None) -> dict[str, Any] | None:
+def _change_json(change: Change | None, sides: tuple[str, str] = ("without", "with")) -> dict[str, Any] | None:
     if change is None or change.n == 0:
         return None
     return {
-        "without": _known(change.before), "with": _known(change.after), "difference": _known(change.value),
+        sides[0]: _known(change.before), sides[1]: _known(change.after), "difference": _known(change.value),
         "low": _known(change.low), "high": _known(change.high), "n": change.n, "families": change.clusters,
     }  # fmt: skip
 
@@ -115,9 +116,9 @@ def _paired(change: Change) -> str:
 
 
 def _about(study: Study) -> str:
-    sides = f" (before: {study.before}, after: {study.after})" if study.before and study.after else ""
+    sides = f", between “{study.before}” and “{study.after}”" if study.before and study.after else ""
     part = f"; a part drawn with a fixed seed, {study.read:,} thoughts" if study.sampled else ""
-    return f"{study.stage}{sides}: {study.chains:,} chains{part}"
+    return f"Stage “{study.stage}”{sides}: {study.chains:,} chains{part}"
 
 
 def _how(study: Study) -> str:
@@ -155,7 +156,7 @@ def _chart(study: Study) -> Markup | None:
     if not moving:
         return None
     series = [Series(title(c.behaviour), [float(s) for s in c.steps], c.smooth) for c in moving]
-    return line_chart(f"Share of thoughts, mean of {SMOOTH} steps", series, y_range=(0.0, 1.0), y_format=share)
+    return line_chart(f"Share of thoughts, mean of {SMOOTH} steps", series, y_format=share)
 
 
 def _moved(curve: Curve) -> float:

@@ -18,7 +18,7 @@ OPEN = r"(?:^|(?<=[.!?…:;\n*#(])\s{0,3})"
 """The beginning of a sentence or a line."""
 CLAUSE = r"(?:^|(?<=[.!?…:;,\n*#(—–-])\s{0,3})"
 LET = (
-    r"\b(?:let(?:'s| me| us)|i(?:'ll| will| should| can| must| need to| want to|'d better)?|"
+    r"\b(?:let(?:'s| me| us)|i(?:'ll| will| should| can| must| need to| want to|'d(?: better)?)?|"
     r"we(?:'ll| will| should| can| must| need to)?)"
 )
 """Somebody who thinks, about to do something."""
@@ -38,7 +38,8 @@ RULES = (
     rule(
         Behaviour.SELF_VERIFICATION,
         r"\b(?:double|re|cross)[- ]?check(?:ing|ed)?\b",
-        r"\bsanity[- ]check",
+        r"\b(?:sanity|quick)[- ](?:check|test)\b",
+        r"\bdo(?:es)? (?:this|that|it|\d{1,9}) make sense\b|\bis (?:this|that|it) consistent with\b",
         LET + r" (?:just |quickly |now |also |then |first )?(?:check|verify|confirm|validate)\b"
         r"(?! (?:in|out|into)\b| \d)",
         LET + rf" (?:just |quickly |now |also |then |first )?test {RESULT}",
@@ -49,8 +50,8 @@ RULES = (
         r"\bplug(?:ging|ged)?\b[^.!?\n]{0,30}\b(?:back|in(?:to)?)\b",
         r"\bsubstitut(?:e|ing)\b[^.!?\n]{0,30}\bback\b",
         r"\bre-?(?:comput|calculat|evaluat|examin|verif|count)(?:e|ing|ying|y|ed)?\b",
-        keys="check|verif|confirm|validat|test|sure|plug|substitut|recomput|re-comput|recalcul|re-calcul|"
-        "reevalu|re-evalu|reexam|re-exam|recount|re-count",
+        keys="check|make sense|consistent|verif|confirm|validat|test|sure|plug|substitut|recomput|re-comput|"
+        "recalcul|re-calcul|reevalu|re-evalu|reexam|re-exam|recount|re-count",
         unless=NEGATED,
     ),
     rule(
@@ -71,9 +72,10 @@ RULES = (
         r"\bsomething(?:'s| is| seems| must be)(?: \w{1,12})? (?:off|wrong|amiss)\b",
         r"\b(?:that|this|it) seems (?:wrong|off|odd|strange|suspicious|too )",
         OPEN + r"(?:but |oh,? |no,? |well,? )?actually\b",
+        r"\b(?:gone|went) wrong (?:somewhere|here)\b|\bon reflection\b|\b(?:^|(?<=[.!?\n] ))no, (?:no|that|this)\b",
         r"\boops\b|\bon second thought|\bam i sure\b|\bis (?:that|this) (?:right|correct)\?",
         LET + r" (?:think again|reconsider|rethink|re-think|think about (?:this|that|it) again)\b",
-        keys="wait|hm|hold on|hang on|mistake|error|misc|misr|misu|misi|forgot|overlooked|messed|right|"
+        keys="wait|hm|reflection|no, |hold on|hang on|mistake|error|misc|misr|misu|misi|forgot|overlooked|messed|right|"
         "correct|wrong|something|seems|actually|oops|second thought|am i sure|think again|consider|"
         "rethink|re-think|think about",
     ),
@@ -92,20 +94,22 @@ RULES = (
         LET + r" (?:go|step|move|turn|come) back\b(?! (?:to|and (?:re-?)?read) (?:the |what the )?(?:original )?"
         + QUESTION + ")",
         r"\bbacktrack(?:ing)?\b",
+        r"\b(?:perhaps|maybe) (?:a |an |the |another )?(?:\w{1,15} )?(?:is|would be) better\b",
         r"\b(?:abandon|scrap|discard|give up on) (?:this|that|the|my)\b",
         r"\b(?:approach|method|idea|attempt|path|plan|factoring|substitution) (?:fails|failed|doesn't work|"
         r"does not work|gets (?:too )?messy|is (?:not working|too (?:complicated|messy|long)))\b",
         r"(?:too (?:big|small|large|low|high|much)|\bnot \d{1,9}|doesn't work|no good|not it|no luck)[.,;:)]{0,3}"
         r"\s{1,3}(?:so |now |then |instead,? |ok,? |okay,? )?(?:let(?:'s| me| us) |i(?:'ll| will) |we )?try\b",
-        keys="n't|not|different|another|other|alternative|try|instead|dead|nowhere|back|abandon|scrap|discard|"
+        keys="n't|not|different|another|other|alternative|try|instead|dead|nowhere|back|better|abandon|scrap|discard|"
         "give up|fails|failed|messy|complicated|too long",
     ),
     rule(
         Behaviour.RESTART,
         LET + r" (?:just |better )?(?:start|begin|do (?:this|it)) (?:all )?(?:over|again|from scratch|afresh|anew)\b",
         LET + r" (?:just )?restart\b",
+        CLAUSE + r"forget (?:all (?:of )?(?:that|this|the above)|everything)\b",
         CLAUSE + r"(?:restarting|start(?:ing)? (?:over|again|from scratch)|from scratch)\b",
-        keys="start|begin|scratch|over|again|afresh|anew",
+        keys="start|begin|forget|scratch|over|again|afresh|anew",
     ),
     rule(
         Behaviour.RE_READING,
@@ -135,9 +139,10 @@ RULES = (
         r"determine|solve|have to|want|must|count|simplify|look|get|consider)\b",
         r"\b(?:split|divide|separate|decompose|reduce|partition)(?:ting|ing)? (?:this |the |our )?"
         r"(?:problem|task|question|calculation|work)\b",
+        CLAUSE + r"first things first\b|\bthings to (?:work out|find|compute|do)\b",
         r"\bsub-?(?:problem|goal|task|question)s?\b",
         OPEN + r"(?:my |our |the |here's (?:my|the) )?plan(?: is)?\s?[:,]|\bmy plan is\b",
-        keys="break|step|first|begin with|start with|problem|question|calculation|work|task|goal|plan",
+        keys="break|step|first|things|begin with|start with|problem|question|calculation|work|task|goal|plan",
     ),
     rule(
         Behaviour.CASE_ANALYSIS,
@@ -154,10 +159,10 @@ RULES = (
         Behaviour.CONTRADICTION,
         r"\bcontradictions?\b",
         r"\bcontradict(?:s|ing)? (?:the|our|this|that|what|itself|each|one|my|his statement|her statement)\b",
-        r"\bcontradictory\b",
+        r"\bcontradictory\b|\bassumption (?:was|is|must be) (?:false|wrong)\b",
         r"\b(?:which|that|this)(?:'s| is| would be) (?:impossible|absurd)\b(?! to)",
         r"\bif so\b[^.!?\n]{1,40}\bimpossible\b",
-        keys="contradict|impossible|absurd",
+        keys="contradict|assumption|impossible|absurd",
         unless=r"\b(?:no|not|not an?|without|without an?|any|avoids?|avoiding|n't|n't an?|free of) ",
     ),
     rule(
