@@ -174,16 +174,13 @@ def test_reading_is_linear_by_form() -> None:
             )
 
 
-@pytest.mark.parametrize(
-    "unit", ["a", "let me try a ", "if n is even, ", "当n", "to get 24 we ", "3 5 + 8 8 * 9 4 - 5 no "]
-)
+@pytest.mark.parametrize("unit", ["a", "if n is even, "])
 def test_a_megabyte_of_anything_is_read(unit: str) -> None:
     thought = (unit * (1_000_000 // len(unit) + 1))[:1_000_000]
     assert behaviours("gsm8k", "3 5 8 make 4", thought, "en").counts
 
 
-@pytest.mark.parametrize("unit", ["3 5 + 8 8 * 9 4 - 5 no ", "again ", "3 "])
-@pytest.mark.parametrize("task", TASKS)
-def test_a_megabyte_of_grammar_is_read(unit: str, task: str) -> None:
+@pytest.mark.parametrize(("task", "unit"), list(zip(TASKS, ["3 5 + 8 8 * 9 4 - 5 no ", "again "], strict=True)))
+def test_a_megabyte_of_grammar_is_read(task: str, unit: str) -> None:
     thought = (unit * (1_000_000 // len(unit) + 1))[:1_000_000]
     assert behaviours(task, "3 5 8 make 4", thought, "en").counts

@@ -70,7 +70,7 @@ def test_shares_and_their_change(tmp_path, make_run, make_row):
 
 
 def test_association_is_within_problems():
-    """Easy problems are right and checked, hard ones neither: between problems checking seems to help, within it hurts."""
+    """Easy problems are right and checked, hard ones neither: checking seems to help, and hurts within a problem."""
     chains = [chain(f"easy{i}", True, True, family=f"e{i}") for i in range(8) for _ in range(9)]
     chains += [chain(f"easy{i}", False, True, family=f"e{i}") for i in range(8)]
     chains += [chain(f"hard{i}", False, True, family=f"h{i}") for i in range(8)]

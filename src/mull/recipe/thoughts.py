@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from mull.analysis.behaviours import Behaviour, behaviours
 from mull.core.errors import UserError
-from mull.core.thinking import ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from mull.core.thinking import ANSWER_OPEN, R1_TAGS, R1_ZERO_TAGS, THINK_CLOSE, split_completion
 
 MOST_CHAINS = 120_000
 MOST_BYTES = 24_000_000
@@ -131,16 +131,15 @@ def _chain(row: Mapping[str, Any]) -> Chain | None:
 
 
 def thought_of(text: str, thinking_tokens: int | None = None) -> str:
-    """What stands between the think tags of a completion, "" for none.
+    """What stands between the think tags of a completion, "" for none; whether answers are tagged shows in the text.
 
     A template may have opened the thought in the prompt: then it lasts from the first character. `thinking_tokens`,
     where it was recorded, decides whether there is a thought at all.
     """
     if thinking_tokens == 0:
         return ""
-    head, closed, _ = text.partition(THINK_CLOSE)
-    answered = head.find(ANSWER_OPEN)
-    opened = head.find(THINK_OPEN)
-    if opened >= 0 and not 0 <= answered < opened:
-        return head[opened + len(THINK_OPEN) :]
-    return head if closed or thinking_tokens else ""
+    tags = R1_ZERO_TAGS if ANSWER_OPEN in text else R1_TAGS
+    thought = split_completion((text,), tags).thinking_text
+    if thought is None and (thinking_tokens or THINK_CLOSE in text):
+        thought = split_completion((text,), tags, prefilled=True).thinking_text
+    return thought or ""
