@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from mull.analysis.behaviours import Behaviour, behaviours
 from mull.core.errors import UserError
-from mull.core.thinking import ANSWER_OPEN, R1_TAGS, R1_ZERO_TAGS, THINK_CLOSE, split_completion
+from mull.core.thinking import THINK_CLOSE, split_completion
 
-MOST_CHAINS = 120_000
-MOST_BYTES = 24_000_000
+MOST_CHAINS = 150_000
+MOST_BYTES = 16_000_000
 SEED = 0
 NEEDED = ("problem_id", "text", "verdict")
 WANTED = (*NEEDED, "step", "task", "family", "language", "prompt", "thinking_tokens")
@@ -131,15 +131,14 @@ def _chain(row: Mapping[str, Any]) -> Chain | None:
 
 
 def thought_of(text: str, thinking_tokens: int | None = None) -> str:
-    """What stands between the think tags of a completion, "" for none; whether answers are tagged shows in the text.
+    """What stands between the think tags of a completion, "" for none.
 
     A template may have opened the thought in the prompt: then it lasts from the first character. `thinking_tokens`,
     where it was recorded, decides whether there is a thought at all.
     """
     if thinking_tokens == 0:
         return ""
-    tags = R1_ZERO_TAGS if ANSWER_OPEN in text else R1_TAGS
-    thought = split_completion((text,), tags).thinking_text
+    thought = split_completion((text,)).thinking_text
     if thought is None and (thinking_tokens or THINK_CLOSE in text):
-        thought = split_completion((text,), tags, prefilled=True).thinking_text
+        thought = split_completion((text,), prefilled=True).thinking_text
     return thought or ""
