@@ -20,6 +20,7 @@ from mull.pages.claim import ClaimCard, claim_card
 from mull.pages.markup import Child, Markup, join, page, tag
 from mull.pages.numbers import MISSING, duration, number, points, share
 from mull.pages.table import facts, table
+from mull.recipe.behaviours_text import behaviours_section
 from mull.recipe.chains import chosen, embedded, kinds_shown, shown_problem
 from mull.recipe.claims import TITLES, Claim, TaskRow, change_text, claims_of, task_rows
 from mull.recipe.evidence import Pair, Run, Stage, read_pairs, read_run
@@ -113,6 +114,7 @@ def report_html(report: Report) -> str:
         _claims(report),
         *[_curves(pair, len(report.pairs) > 1) for pair in report.pairs],
         _chains(main) if main and main.problems else None,
+        behaviours_section(report.run, report.pairs),
         _tasks(report.rows),
         _made(report.run),
         _notes(main, report.claims) if main and main.problems else None,
