@@ -21,7 +21,7 @@ from mull.core.run import StageDir
 from mull.core.types import Problem, Scored
 from mull.model.load import LoadedModel, check_source
 from mull.model.scalar import load_scalar
-from mull.rewards.learned import RewardModel
+from mull.rewards.judge import RewardModel
 from mull.rewards.score import RewardConfig
 from mull.tasks.mixture import Mixture, load_mixture
 from mull.tasks.world.words import lexicon

@@ -24,7 +24,8 @@ from torch import Tensor
 from mull.algo.preference import bradley_terry, pointwise
 from mull.core.chat import Chat
 from mull.core.errors import UserError
-from mull.rewards.learned import Judged, asked_of, part_of
+from mull.rewards.judge import asked_of
+from mull.rewards.learned import Judged, part_of
 from mull.stats import wilson_interval
 from mull.tasks.preferences import Pair, Preference
 from mull.train.loop import Checkpointing, Loop
