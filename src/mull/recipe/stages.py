@@ -15,6 +15,7 @@ from mull.core.rows import rollout_rows
 from mull.core.types import Group
 from mull.evaluation.evaluate import EvaluateConfig
 from mull.evaluation.sample import SampleConfig
+from mull.evaluation.star import StarConfig
 from mull.model.load import load_model, save_model
 from mull.model.lora import merge_lora
 from mull.model.scalar import save_scalar
@@ -30,6 +31,7 @@ from mull.recipe.kind import (
     report_dropped,
 )
 from mull.recipe.scored import check_reward_model, run_reward_model
+from mull.recipe.star import run_star
 from mull.recipe.supervised import check_supervised, run_distil, run_sft
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
@@ -88,5 +90,6 @@ KINDS: dict[str, StageKind] = {
     "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
     "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
     "reward_model": StageKind(RewardModelConfig, run_reward_model, check_reward_model, makes="score"),
+    "star": StageKind(StarConfig, run_star, check_model_and_tasks("init"), makes="model"),
     "evaluate": StageKind(EvaluateConfig, run_evaluate, check_model_and_tasks("model"), makes=""),
 }
