@@ -38,7 +38,8 @@ class StarConfig(AskingConfig, Checkpointing):
     samples: int = Field(default=4, ge=1, description="completions a problem, and again with the hint")
     rationalise: bool = Field(default=True, description="ask again, with the answer as a hint, where none was right")
     hint: str = Field(
-        default="", description="the prompt with a hint, of {prompt} and {answer}; empty: a sentence, none in the embedded world"
+        default="",
+        description="a prompt of {prompt} and {answer}; empty: a sentence, but none in the embedded world",
     )
     keep: KeepConfig = KeepConfig()
     epochs: int = Field(default=2, ge=1)

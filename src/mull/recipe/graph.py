@@ -23,6 +23,8 @@ from mull.verify.own import own_file
 
 REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise."""
+SCORES = ("process.model",)
+"""Keys that name a model that gives scores, likewise."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,19 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`, and `data.1`, `data.2`, …"""
-    found = {key: getattr(config, key, None) for key in REFERENCES}
+    """What a stage's configuration names: `init`, `model`, `teacher`, `process.model`, and `data.1`, `data.2`, …"""
+    found = {key: _value(config, key) for key in (*REFERENCES, *SCORES)}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     return {key: value for key, value in found.items() if isinstance(value, str)} | data
+
+
+def _value(config: Config, key: str) -> Any:
+    """What stands at a dotted key, None where nothing does."""
+    found: Any = config
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
     """Stages after what they need, else in the order given.
 
     Raises:
-        UserError: stages need each other, or one that makes no model.
+        UserError: stages need each other, or one that does not make what is needed.
     """
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(stages):
@@ -92,7 +102,7 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
         ordered[ready[0].name] = ready[0]
     for stage in ordered.values():
         for key, needed in stage.needs.items():
-            wanted = "model" if key in REFERENCES else "traces"
+            wanted = "model" if key in REFERENCES else "score" if key in SCORES else stage.kind.reads
             if stages[needed].kind.makes != wanted:
                 raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted}; name one that does")
     return ordered
@@ -112,7 +122,7 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
 def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
     outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in outside.items() if key in REFERENCES]
+    models = [name for key, name in outside.items() if key in (*REFERENCES, *SCORES)]
     tasks = getattr(stage.config, "tasks", ())
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
