@@ -83,9 +83,9 @@ def _lines(pieces: Sequence[str], closed: bool) -> tuple[int, ...]:
             said = said or bool(piece.strip())
         elif said or before.strip():
             ends.append(i)
-            said = bool(after.strip())
+            said = False
         elif ends:
-            ends[-1], said = i, bool(after.strip())
+            ends[-1] = i
         else:
             said = bool(after.strip())
     return (*ends, len(pieces) - 1) if said and closed else tuple(ends)

@@ -60,7 +60,8 @@ def run_label_steps(context: Context) -> dict[str, Any]:
     write_text(context.stage.steps, as_lines(chains))
     return {
         "chains": len(rows), "labelled_chains": len(chains), "steps": len(labels),
-        "mean": math.fsum(labels) / len(labels), "always": sum(label == 1 for label in labels), "never": sum(label == 0 for label in labels),
+        "mean": math.fsum(labels) / len(labels),
+        "always": sum(label == 1 for label in labels), "never": sum(label == 0 for label in labels),
     }  # fmt: skip
 
 
