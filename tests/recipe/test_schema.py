@@ -43,7 +43,7 @@ def test_references_make_the_graph() -> None:
         (tables(**{"../base": BASE}), "a stage's name is letters"),
         (
             tables(base={"documents": 3}),
-            "stages.base.kind: this key is required; known: distil, evaluate, ppo, pretrain, reward_model, rl",
+            "stages.base.kind: this key is required; known: distil, evaluate, label_steps, ppo, pretrain, prm, ",
         ),
         (tables(base={"kind": "pretrian"}), "unknown kind 'pretrian'; did you mean 'pretrain'"),
         (tables(base={"kind": 3}), "stages.base.kind: unknown kind 3"),
