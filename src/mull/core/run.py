@@ -103,9 +103,14 @@ class StageDir:
         """Where the conversations that the stage made are, once it is done."""
         return self.path / "traces.jsonl"
 
+    @property
+    def steps(self) -> Path:
+        """Where the chains whose steps the stage labelled are, once it is done."""
+        return self.path / "steps.jsonl"
+
     def output(self, made: str) -> Path:
-        """Where what the stage makes is: "model", "score" (a model that gives one) or "traces"."""
-        return {"model": self.model, "score": self.model, "traces": self.traces}[made]
+        """Where what the stage makes is: "model", "score" (a model that gives one), "traces" or "steps"."""
+        return {"model": self.model, "score": self.model, "traces": self.traces, "steps": self.steps}[made]
 
     # -- metrics
 

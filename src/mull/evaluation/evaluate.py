@@ -29,10 +29,9 @@ from mull.tasks.registry import TaskSpec
 RowsOf = Callable[[int, Sequence[Group]], list[dict[str, Any]]]
 
 
-class AskConfig(Config):
-    """Which model is asked what, and how."""
+class AskingConfig(Config):
+    """What a model is asked, and how."""
 
-    model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     samples: int = Field(default=16, ge=1, description="completions a problem")
     template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
@@ -50,6 +49,12 @@ class AskConfig(Config):
         return Sampling(self.max_tokens, self.temperature, self.top_p, self.top_k, self.min_p)
 
 
+class AskConfig(AskingConfig):
+    """Which model is asked what, and how."""
+
+    model: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
+
+
 class EvaluateConfig(AskConfig):
     """What is measured, on which model."""
 
@@ -61,7 +66,7 @@ def ask(
     chat: Chat,
     problems: Sequence[Problem],
     score: Scorer,
-    config: AskConfig,
+    config: AskingConfig,
     seed: int,
     stage: StageDir,
     rows: RowsOf,

@@ -48,14 +48,19 @@ def keep(
     selection = select(rows, config)
     if not selection.kept:
         raise UserError(f"none of {len(rows)} samples was kept ({_reasons(selection)}); loosen keep, or sample more")
-    by_id = {problem.id: problem for problem in problems}
-    lines = [json.dumps(trace(row, by_id[row["problem_id"]]), ensure_ascii=False) for row in selection.kept]
-    write_text(stage.traces, "".join(line + "\n" for line in lines))
+    write_traces(selection.kept, problems, stage)
     solved = {row["problem_id"] for row in selection.kept}
     return {
         "samples": len(rows), "kept": len(selection.kept), "dropped": selection.dropped,
         "problems": len({row["problem_id"] for row in rows}), "problems_kept": len(solved),
     }  # fmt: skip
+
+
+def write_traces(rows: Iterable[Mapping[str, Any]], problems: Iterable[Problem], stage: StageDir) -> None:
+    """Rollout rows as the stage's conversations; each begins with its problem's own messages."""
+    by_id = {problem.id: problem for problem in problems}
+    lines = [json.dumps(trace(row, by_id[row["problem_id"]]), ensure_ascii=False) for row in rows]
+    write_text(stage.traces, "".join(line + "\n" for line in lines))
 
 
 def _reasons(selection: Selection) -> str:

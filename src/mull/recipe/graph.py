@@ -22,8 +22,8 @@ from mull.tasks.registry import parse_spec
 from mull.verify.own import own_file
 
 REFERENCES = ("init", "model", "teacher")
-"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise, and
-the reward's `models` scores."""
+"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces or steps
+likewise, and the reward's `models` and `process.model` scores."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `reward.models.NAME`."""
-    found = {key: getattr(config, key, None) for key in REFERENCES}
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `process.model` and
+    `reward.models.NAME`."""
+    found = {key: _value(config, key) for key in (*REFERENCES, "process.model")}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     judges = getattr(getattr(config, "reward", None), "models", {})
@@ -59,9 +60,17 @@ def references(config: Config) -> dict[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)} | data | scores
 
 
-def wanted(key: str) -> str:
+def wanted(stage: Stage, key: str) -> str:
     """What the stage that a reference key names must make."""
-    return "model" if key in REFERENCES else "traces" if key.startswith("data.") else "score"
+    return "model" if key in REFERENCES else stage.kind.reads if key.startswith("data.") else "score"
+
+
+def _value(config: Config, key: str) -> Any:
+    """What stands at a dotted key, None where nothing does."""
+    found: Any = config
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,7 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
     """Stages after what they need, else in the order given.
 
     Raises:
-        UserError: stages need each other, or one that makes no model.
+        UserError: stages need each other, or one that does not make what is needed.
     """
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(stages):
@@ -100,10 +109,9 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
         ordered[ready[0].name] = ready[0]
     for stage in ordered.values():
         for key, needed in stage.needs.items():
-            if stages[needed].kind.makes != wanted(key):
-                raise UserError(
-                    f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted(key)}; name one that does"
-                )
+            makes = wanted(stage, key)
+            if stages[needed].kind.makes != makes:
+                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no {makes}; name one that does")
     return ordered
 
 
@@ -121,7 +129,7 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
 def _outside(stage: Stage) -> dict[str, str]:
     """Path → SHA-256 of the files and directories that a stage reads."""
     outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in outside.items() if wanted(key) != "traces"]
+    models = [name for key, name in outside.items() if not key.startswith("data.")]
     watched = getattr(getattr(stage.config, "monitor", None), "tasks", ())
     tasks = (*getattr(stage.config, "tasks", ()), *watched)
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]

@@ -52,9 +52,11 @@ class StageKind:
     config: type[Config]
     execute: Callable[[Context], dict[str, Any]]
     check: Callable[[Any, str, frozenset[str]], None]
-    makes: Literal["model", "score", "traces", ""]
+    makes: Literal["model", "score", "traces", "steps", ""]
     """What later stages can build on."""
     version: str = "1"
+    reads: Literal["traces", "steps", "preferences"] = "traces"
+    """What a stage that its `data` names must make."""
 
 
 def report_dropped(context: Context, mixture: Mixture) -> None:
