@@ -12,7 +12,8 @@ from mull.recipe.schema import complete, parse_recipe, read_recipe
 
 BASE = {"kind": "pretrain", "documents": 50}
 ZERO = {"kind": "rl", "init": "base", "tasks": ["countdown_mod:train"], "group_size": 4}
-YOUR_DATA = {"gsm8k.toml": "data/gsm8k/train.jsonl", "reward-smollm2.toml": "data/pairs.jsonl"}
+YOUR_DATA = {"gsm8k.toml": "data/gsm8k/train.jsonl", "r1-qwen.toml": "data/math/train.jsonl",
+             "r1-smol.toml": "data/general.jsonl", "reward-smollm2.toml": "data/pairs.jsonl"}  # fmt: skip
 """Recipes whose data are the user's, and the file that stands for them."""
 AFTER = {"kind": "evaluate", "model": "zero", "tasks": ["chain_mod:dev"]}
 

@@ -79,8 +79,11 @@ def judge(chat: Chat) -> Judge:
 
 
 def chat_of(loaded: LoadedModel, template: str) -> Chat:
-    chosen = R1_ZERO_TEMPLATE if template == "r1-zero" else None
-    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), chosen)
+    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), _template(template))
+
+
+def _template(name: str) -> str | None:
+    return R1_ZERO_TEMPLATE if name == "r1-zero" else None
 
 
 def check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> None:
@@ -102,7 +105,7 @@ def reward_models(context: Context, config: RewardConfig) -> list[RewardModel]:
     found = []
     for name, use in config.models.items():
         model, tokenizer = load_scalar(context.models[f"reward.models.{name}"])
-        found.append(RewardModel(name, use, model, chat_for(tokenizer)))
+        found.append(RewardModel(name, use, model, chat_for(tokenizer, template=_template(use.template))))
     return found
 
 

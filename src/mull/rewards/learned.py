@@ -33,6 +33,7 @@ class RewardModelUse(Config):
     judged: Judged = Field(default="answer", description="as it was trained: answer, thought or whole")
     weight: float = Field(default=1.0, gt=0)
     shape: Literal["sigmoid", "raw"] = Field(default="sigmoid", description="σ(score), between 0 and 1; or the score")
+    template: Literal["auto", "r1-zero"] = Field(default="auto", description="the prompt that it was trained with")
     from_step: int = Field(default=0, ge=0, description="step from which it counts")
 
 
