@@ -1,4 +1,4 @@
-"""Thinking budgets: where a thought is ended, in tokens counted by an independent reading; resuming; what is refused."""
+"""Thinking budgets: where a thought is ended, by a count of its own; resuming; what is refused."""
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class EvaluateConfig(AskConfig):
 
     kind: Literal["evaluate"]
     budgets: tuple[int, ...] = Field(
-        default=(), description="thinking tokens after which a thought is ended by force; every problem is asked at each"
+        default=(),
+        description="thinking tokens after which a thought is ended by force; every problem is asked at each",
     )
 
     @model_validator(mode="after")
@@ -96,7 +97,9 @@ def ask(
     done = set(stage.rollout_steps())
     draws = [Draw(problem, i) for i, problem in enumerate(problems)]
     chunks = [
-        (budget, draws[i : i + config.chunk]) for budget in budgets or (None,) for i in range(0, len(draws), config.chunk)
+        (budget, draws[i : i + config.chunk])
+        for budget in budgets or (None,)
+        for i in range(0, len(draws), config.chunk)
     ]
     for number, (budget, chunk) in enumerate(chunks):
         if stop():

@@ -174,9 +174,7 @@ def _run_stage(
         hashes = {made: _hash(directory.output(made)) for made in (stage.kind.makes,) if made}
         outputs = {name: directory.output(name).name for name in hashes}
         memory = {"before": context.memory.before, "peak": context.memory.peak}
-        directory.write(
-            status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes, memory=memory
-        )
+        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes, memory=memory)
     progress.finish(stage.name, summary)
 
 

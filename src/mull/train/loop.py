@@ -23,7 +23,7 @@ from mull.train.checkpoint import Trained, fill_checkpoint, load_checkpoint
 Progress = Callable[[int, dict[str, float]], None]
 """(steps done, metrics of the last one)"""
 MEASURED = ("step", "seconds", "peak_memory")
-"""What a row of metrics holds beside the step's own metrics; the last two are not the same when a step is done again."""
+"""What a row of metrics holds beside the step's own; the last two differ when a step is done again."""
 
 
 class Checkpointing(Config):
@@ -79,7 +79,7 @@ class Loop:
         """Record a finished step: its rollouts first, so that a metrics row always has them."""
         if rollouts is not None:
             self.stage.write_rollouts(step, rollouts)
-        measured = {"seconds": round(time.monotonic() - self.started, 3)}
+        measured: dict[str, float | None] = {"seconds": round(time.monotonic() - self.started, 3)}
         if self.memory:
             measured["peak_memory"] = self.memory.lap()
         self.stage.log({"step": step, **metrics, **measured})
