@@ -62,7 +62,9 @@ def test_the_page_tells_what_happened(page):
                   "checks:", "How it was made", "torch 2.13.0", "2 cores", "no problem here is of that split",
                   "another seed gives another model", "chain_mod, level 2"):  # fmt: skip
         assert words in said
-    assert said.count("✓ holds") == 2 * 5  # on the scorecard, and once more as cards
+    assert page.count("holds</p>") == 5
+    # Each once more on the scorecard, and the base's attempts that thought are less often right than the trained ones.
+    assert said.count("✓ holds") == 2 * 5 + 1
 
 
 def test_the_page_is_one_small_file_that_loads_nothing(page):

@@ -13,8 +13,8 @@ from mull.recipe.claims import DEFINITIONS, Claim, Definition, change_text
 
 INTRO = (
     "What is said of reasoning models, held against this run. Verdicts are computed: a claim holds only if its whole "
-    "95% interval, clustered by problem family, lies on the claimed side. One interval in twenty misses by chance; that "
-    "there are many claims is not corrected for."
+    "95% interval, clustered by problem family, lies on the claimed side. One interval in twenty misses by chance, and "
+    "that there are many of them is not corrected for."
 )
 
 
