@@ -20,7 +20,9 @@ class Bench:
     def __init__(self, path: Path, make_stage: Callable[..., None], make_row: Callable[..., dict[str, Any]]) -> None:
         self.path, self._stage, self.row, self._count = path, make_stage, make_row, 0
 
-    def stage(self, name: str, kind: str, config: dict[str, Any] | None = None, summary: Any = None, **more: Any) -> None:
+    def stage(
+        self, name: str, kind: str, config: dict[str, Any] | None = None, summary: Any = None, **more: Any
+    ) -> None:
         self._count += 1
         self._stage(self.path, name, kind, config or {}, start=self._count, **more)
         if summary is not None:

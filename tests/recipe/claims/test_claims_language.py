@@ -40,7 +40,13 @@ def test_without_thoughts_mixing_is_open(zero):
 
 def ablation(bench, with_share, without_share, right_with, right_without, **more):
     for name, weight in (("plain", 0.0), ("rewarded", 0.3)):
-        config = {"init": "base", "tasks": ["t"], "steps": 5, "reward": {"language_weight": weight}, **more.get(name, {})}
+        config = {
+            "init": "base",
+            "tasks": ["t"],
+            "steps": 5,
+            "reward": {"language_weight": weight},
+            **more.get(name, {}),
+        }
         bench.stage(name, "rl", config, metrics=[])
     bench.measure("plain", bench.grid(right_without, language_share=without_share))
     bench.measure("rewarded", bench.grid(right_with, language_share=with_share))
