@@ -13,7 +13,7 @@ from mull.pages.claim import VERDICTS
 from mull.pages.markup import Child, Markup, tag
 from mull.pages.numbers import MISSING
 
-HEADERS = ("claim", "measured", "change, 95% interval", "problems / families", "verdict")
+HEADERS = ("claim", "measured", "change, 95% interval", "counted on", "verdict")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ScoreRow:
     """What a row shows, in words. `values` are (label, value) before and after; empty texts are left out.
 
     Example: `ScoreRow("zero_improves", "More is solved", True, "pass@1", (("before", "18%"), ("after", "81%")),
-    "+63 points", "+57 to +69", "259 / 41", "", ("How it is measured.",))`
+    "+63 points", "+57 to +69", "259 problems, 41 families", "", ("How it is measured.",))`
     """
 
     id: str
@@ -52,7 +52,11 @@ def _row(row: ScoreRow) -> Markup:
     detail = tag("details", tag("summary", row.title), [tag("p", text) for text in row.detail], tag("code", row.id))
     verdict = tag("span", tag("span", sign, aria_hidden="true"), f" {word}", class_="verdict")
     if row.values:
-        middle = [_cell("measured", _values(row)), _cell("change", _change(row)), _cell("problems", row.counted)]
+        middle = [
+            _cell("measured", _values(row)),
+            _cell("change", _change(row)),
+            _cell("counted", _pieces(row.counted)),
+        ]
     else:
         middle = [tag("td", row.reason, colspan=3, class_="reason", role="cell")]
     cells = [tag("th", detail, scope="row", role="rowheader"), *middle, _cell("verdict", verdict)]
@@ -71,6 +75,12 @@ def _change(row: ScoreRow) -> list[Markup]:
         tag("span", row.change, class_="figures"),
         tag("span", row.interval or row.reason or MISSING, class_="small"),
     ]
+
+
+def _pieces(counted: str) -> list[Markup]:
+    """`40 problems, 12 families` in pieces that are not broken."""
+    first, comma, second = counted.partition(", ")
+    return [tag("span", first + comma.strip()), *([Markup(" "), tag("span", second)] if second else [])]
 
 
 def _cell(label: str, *children: Child) -> Markup:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from mull.pages.markup import Markup, tag
 from mull.pages.scorecard import ScoreRow, scorecard_table
-from mull.recipe.claims import DEFINITIONS, Claim, Definition, change_text
+from mull.recipe.claims import DEFINITIONS, Claim, Definition, change_text, counted_text
 
 INTRO = (
     "What is said of reasoning models, held against this run. Verdicts are computed: a claim holds only if its whole "
@@ -34,29 +34,22 @@ def scorecard_section(claims: Sequence[Claim]) -> Markup:
 
 def score_row(claim: Claim, definition: Definition) -> ScoreRow:
     """A claim in the words of its row."""
-    change, _, interval = change_text(claim).partition(" (")
+    change, _, interval = change_text(claim).removesuffix(")").replace(" per doubling", "").partition(" (")
     known = claim.change is not None
     values = tuple(
         (label, definition.show(value))
         for label, value in zip(definition.labels, (claim.before, claim.after), strict=True)
         if known
     )
-    shown_interval = interval.rstrip(")").replace("95% interval ", "") if claim.ci_low is not None else ""
+    bounds = interval.removeprefix("95% interval ") if claim.ci_low is not None else ""
     detail = [definition.how, f"Said by: {definition.source}."]
     if claim.said:
         detail.insert(0, f"{claim.said[:1].upper()}{claim.said[1:]}.")
     measured = [f"stage {claim.stage}" if claim.stage else "", f"tasks {', '.join(claim.tasks)}" if claim.tasks else ""]
     if any(measured):
         detail.append(f"Measured on {', '.join(filter(None, measured))}.")
+    shown = "; ".join(filter(None, [bounds, definition.change_is]))
     return ScoreRow(
-        claim.id, definition.title, claim.holds, definition.measure, values, change if known else "", shown_interval,
-        _counted(claim), claim.reason or "", tuple(detail),
+        claim.id, definition.title, claim.holds, definition.measure, values, change if known else "", shown,
+        counted_text(claim, definition), claim.reason or "", tuple(detail),
     )  # fmt: skip
-
-
-def _counted(claim: Claim) -> str:
-    if not claim.n:
-        return ""
-    if claim.id == "grpo_saves_memory":
-        return f"{claim.n} steps"
-    return f"{claim.n:,} / {claim.families:,}"

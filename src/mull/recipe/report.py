@@ -22,7 +22,17 @@ from mull.pages.numbers import MISSING, duration, number, points, share
 from mull.pages.table import facts, table
 from mull.recipe.board import scorecard_section
 from mull.recipe.chains import chosen, embedded, kinds_shown, shown_problem
-from mull.recipe.claims import DEFINITIONS, OF_STAGES, Claim, TaskRow, change_text, claims_of, scorecard, task_rows
+from mull.recipe.claims import (
+    DEFINITIONS,
+    OF_STAGES,
+    Claim,
+    TaskRow,
+    change_text,
+    claims_of,
+    counted_text,
+    scorecard,
+    task_rows,
+)
 from mull.recipe.evidence import Evidence, Pair, Run, Stage, read_run
 from mull.recipe.story import WORLD, headline, notes, summary
 from mull.stats import Estimate, cluster_mean, cluster_share
@@ -166,7 +176,7 @@ def _card(claim: Claim) -> Markup:
     else:
         measure = definition.measure if claim.id in MEASURED else claim.said
         kind = "Gain at one try less gain at many" if claim.effect == "difference of gains" else "Change"
-        counted = f"{claim.n} problems, {claim.families} families"
+        counted = counted_text(claim, definition)
         note = f"{measure[:1].upper()}{measure[1:]}. {kind} {change_text(claim)}; {counted}."
     top = 1.0 if definition.unit == "share" else max(v or 0.0 for v in (claim.before, claim.after, claim.span_high))
     span = (claim.span_low, claim.span_high)

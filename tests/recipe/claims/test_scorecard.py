@@ -69,5 +69,6 @@ def test_a_row_tells_what_how_and_who(definition):
     assert "Ten &amp; four." in html
     assert "no &lt;stage&gt;" in html
     assert definition.show(0.4) in html
-    assert ("1,200 / 5" in html) is (definition.id != "grpo_saves_memory")
+    assert f"1,200 {definition.counted}" in html
+    assert ("5 families" in html) is (definition.id != "grpo_saves_memory")
     assert scorecard_section([claim]).count("<tr") == 2

@@ -38,6 +38,10 @@ class Definition:
     labels: tuple[str, str] = ("before", "after")
     effect: Effect = "difference"
     unit: Unit = "share"
+    counted: str = "problems"
+    """What `n` counts."""
+    change_is: str = ""
+    """What the change is, where it is not plainly the difference or the ratio of the two values."""
     direction: Literal["up", "down"] = "up"
     margin: float = 0.0
 
@@ -125,6 +129,14 @@ def missing(definition: Definition, why: str, stage: str | None = None) -> Claim
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
+
+
+def counted_text(claim: Claim, definition: Definition) -> str:
+    """What the claim was counted on: `40 problems, 12 families`; "" for nothing."""
+    if not claim.n:
+        return ""
+    families = "" if definition.counted == "steps" else f", {claim.families:,} families"
+    return f"{claim.n:,} {definition.counted}{families}"
 
 
 def change_text(claim: Claim) -> str:

@@ -21,6 +21,7 @@ MEMORY = Definition(
     labels=("rl", "ppo"),
     effect="ratio",
     unit="bytes",
+    counted="steps",
 )
 ALL = (MEMORY,)
 

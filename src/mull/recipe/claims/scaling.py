@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import accumulate
 
 from mull.pages.numbers import number, share
@@ -23,6 +24,7 @@ THINKING = Definition(
     "share of attempts that are right (pass@1)",
     labels=("least budget", "largest budget"),
     effect="slope",
+    change_is="per doubling of the budget",
 )
 TRAINING = Definition(
     "accuracy_grows_with_training",
@@ -33,6 +35,8 @@ TRAINING = Definition(
     "share of practice attempts that are right",
     labels=("first step", "last step"),
     effect="slope",
+    counted="groups",
+    change_is="per doubling of FLOPs",
 )
 ALL = (THINKING, TRAINING)
 ROLLOUT = ("step", "group", "verdict")
@@ -53,11 +57,14 @@ def accuracy_grows_with_thinking(evidence: Evidence, roles: Roles) -> Claim:
     asked = {budget: list(found.values()) for budget, found in evidence.by_budget(stage).items() if budget}
     points = [(budget, a.pass_at(1), a.family) for budget, found in sorted(asked.items()) for a in found]
     fit = log_linear_fit([b for b, _, _ in points], [y for _, y, _ in points], [f for _, _, f in points])
+    problems = len({(a.task, a.problem) for found in asked.values() for a in found})
     least, most = min(asked, default=1), max(asked, default=1)
     ends = [mean([a.pass_at(1) for a in asked.get(budget, [])]) for budget in (least, most)]
     said = f"pass@1 of {stage.config.get('model')!r} {share(ends[0])} at {least} tokens, {share(ends[1])} at {most}"
     tasks = sorted({a.task for found in asked.values() for a in found})
-    return judged(THINKING, _slope(fit, ends), said, stage=stage.name, tasks=tasks, span=(math.nan, math.nan))
+    return judged(
+        THINKING, replace(_slope(fit, ends), n=problems), said, stage=stage.name, tasks=tasks, span=(math.nan, math.nan)
+    )
 
 
 def accuracy_grows_with_training(roles: Roles) -> Claim:

@@ -55,6 +55,7 @@ LIMIT = Definition(
     "pass@16",
     labels=("base", "trained"),
     effect="difference of gains",
+    change_is="gain in pass@1 less gain in pass@16",
 )
 OF_STAGES = (IMPROVES, THINKING, CHECKING, MAJORITY, LIMIT)
 TITLES = {definition.id: definition.title for definition in OF_STAGES}
