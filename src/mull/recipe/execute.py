@@ -8,6 +8,7 @@ nothing of that stage behind. Left out on purpose: parallel stages.
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -164,6 +165,7 @@ def _run_stage(
         config=stage.settings, started=record.get("started", now()),
     )  # fmt: skip
     made = {key: str(run.stage(name).output(recipe.stages[name].kind.makes)) for key, name in stage.needs.items()}
+    gc.collect()
     return_memory()  # what earlier stages freed is not this one's to reuse unseen
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,

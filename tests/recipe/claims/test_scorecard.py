@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -40,6 +41,12 @@ def test_the_page_shows_each_once_with_its_verdict(zero):
     assert html.count("does not hold</span>") == len(failing)
     assert f"{len(failing)} do not, " in html
     assert "no two rl stages of one init" in html  # why a row was not measured
+
+
+def test_the_documentation_lists_every_claim_in_its_own_words():
+    page = (Path(__file__).parents[3] / "docs" / "scorecard.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{d.id}`: {d.title} | {d.source} | {d.how} |" for d in DEFINITIONS.values()]
 
 
 @given(

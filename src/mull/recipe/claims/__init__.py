@@ -6,6 +6,6 @@ from mull.recipe.claims.tasks import TaskRow, task_rows
 from mull.recipe.claims.training import OF_STAGES, TITLES, claims_of
 
 __all__ = [
-    "DEFINITIONS", "OF_STAGES", "TITLES", "Claim", "Definition", "TaskRow", "change_text", "claims_of", "counted_text", "scorecard",
-    "task_rows",
+    "DEFINITIONS", "OF_STAGES", "TITLES", "Claim", "Definition", "TaskRow", "change_text", "claims_of", "counted_text",
+    "scorecard", "task_rows",
 ]  # fmt: skip

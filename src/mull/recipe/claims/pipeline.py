@@ -34,6 +34,7 @@ KEEPS = Definition(
     RIGHT,
     labels=("the sampled model", "fine-tuned base"),
     margin=MARGIN,
+    change_is="must stay above −5 points",
 )
 WHOLE = Definition(
     "r1_improves_on_zero",
@@ -115,7 +116,7 @@ def rl_beats_cot_prompting(evidence: Evidence, roles: Roles) -> Claim:
     prompted = [s for s in evidence.measurements(init(zero)) if afters and _prompt(s) != _prompt(afters[0])]
     if prompted:
         both = evidence.match(prompted, afters)
-        said = f"the base prompted as in stage {prompted[0].name!r}"
+        said = f"the base prompted as in stage {both.before.name!r}" if both.before else ""
     else:
         both, said = _where_it_thought(plain), "the base where it thought"
     if why := why_not(plain if not prompted else both, init(zero), zero.name):
