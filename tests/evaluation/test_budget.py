@@ -17,7 +17,7 @@ from mull.core.rows import Reading, rollout_rows
 from mull.core.run import Run
 from mull.core.thinking import Tags
 from mull.core.types import Completion, Group, Problem, Scored
-from mull.engine.base import Request, Sampling
+from mull.engine.base import Capabilities, Request, Sampling
 from mull.engine.local import LocalEngine
 from mull.evaluation.budget import budgeted
 from mull.evaluation.evaluate import EvaluateConfig, ask, summary_by_budget
@@ -180,3 +180,12 @@ def test_the_free_run_has_no_budget(tmp_path: Path) -> None:
         for i, p in enumerate(PROBLEMS)
     ])  # fmt: skip
     assert [row["token_ids"] for row in found] == [list(c.token_ids) for group in plain for c in group]
+
+
+def test_an_engine_that_cannot_force_tokens_is_refused_at_once(tmp_path: Path) -> None:
+    class Free(Keeping):
+        capabilities = Capabilities(logprobs=True)
+
+    with pytest.raises(UserError, match="cannot force tokens"):
+        run(tmp_path, Free())
+    assert not list(tmp_path.rglob("*.parquet"))

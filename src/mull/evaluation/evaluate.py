@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from mull.core.chat import Chat
 from mull.core.config import Config
-from mull.core.errors import Stopped
+from mull.core.errors import Stopped, UserError
 from mull.core.run import StageDir
 from mull.core.types import Group, Problem
 from mull.engine.base import Engine, Sampling
@@ -93,7 +93,10 @@ def ask(
 
     Raises:
         Stopped: somebody asked to stop; what was asked is kept.
+        UserError: budgets, and an engine that cannot force tokens.
     """
+    if budgets and not engine.capabilities.force_tokens:
+        raise UserError("budgets: this engine cannot force tokens, which is how a thought is ended; use the local one")
     done = set(stage.rollout_steps())
     draws = [Draw(problem, i) for i, problem in enumerate(problems)]
     chunks = [
