@@ -97,6 +97,20 @@ def test_the_policy_learns(tmp_path: Path) -> None:
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.4
 
 
+def test_the_critic_s_passes_are_counted(tmp_path: Path) -> None:
+    """Everything is usable here: the critic reads every token of every stream, once to judge and once to learn."""
+    stage, both = run(tmp_path / "run", config(steps=2))
+    actor, critic = (sum(w.numel() for w in model.parameters()) for model in (both.actor.model, both.critic.model))
+    critic -= both.critic.model.get_input_embeddings().weight.numel()  # the actor's is its head, the critic's is not
+    for row in stage.metrics():
+        table = stage.read_rollouts(row["step"])
+        sampled = sum(len(r["token_ids"]) for r in table)
+        prompts = {r["group"]: len(r["prompt_ids"]) for r in table}
+        streams = sampled + sum(len(r["prompt_ids"]) for r in table)
+        wanted = actor * (2 * (sampled + sum(prompts.values())) + 6 * row["tokens"]) + critic * (2 + 6) * streams
+        assert row["flops"] == wanted
+
+
 def test_the_critic_learns_to_expect_what_comes(rollouts) -> None:
     settings, groups = config(), rollouts(prompts=3, samples=4)
     critic = models(settings)[0].critic

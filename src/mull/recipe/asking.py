@@ -12,9 +12,10 @@ from mull.core.files import read_json_lines, write_text
 from mull.core.rows import rollout_rows
 from mull.core.types import Problem
 from mull.engine.local import LocalEngine
-from mull.evaluation.evaluate import AskingConfig, EvaluateConfig, ask, summary
+from mull.evaluation.evaluate import AskingConfig, EvaluateConfig, ask, summary, summary_by_budget
 from mull.evaluation.sample import SampleConfig, keep
 from mull.evaluation.steps import LabelStepsConfig, as_lines, label_rows
+from mull.model.flops import working_parameters
 from mull.model.load import LoadedModel, load_model
 from mull.recipe.kind import Context, chat_of, check_room, judge, report_dropped, reward_models
 from mull.rewards.score import scorer
@@ -24,8 +25,11 @@ from mull.tasks.mixture import load_mixture
 def run_evaluate(context: Context) -> dict[str, Any]:
     """Measure a model."""
     config: EvaluateConfig = context.config
-    rows = asked(context, problems_of(context))
-    return {"tasks": summary(rows, config.samples)}
+    loaded = load_model(context.models["model"], config.dtype)
+    rows = asked(context, problems_of(context), loaded, config.budgets)
+    by_budget = {"budgets": summary_by_budget(rows, config.samples)} if config.budgets else {}
+    measured = by_budget or {"tasks": summary(rows, config.samples)}
+    return {**measured, "parameters": working_parameters(loaded.model)}
 
 
 def run_sample(context: Context) -> dict[str, Any]:
@@ -72,7 +76,12 @@ def problems_of(context: Context) -> list[Problem]:
     return mixture.all
 
 
-def asked(context: Context, problems: Sequence[Problem], loaded: LoadedModel | None = None) -> list[dict[str, Any]]:
+def asked(
+    context: Context,
+    problems: Sequence[Problem],
+    loaded: LoadedModel | None = None,
+    budgets: Sequence[int] = (),
+) -> list[dict[str, Any]]:
     """The rows of all that the model said to the problems; `loaded` is that model, where somebody has loaded it.
 
     Raises:
@@ -83,7 +92,7 @@ def asked(context: Context, problems: Sequence[Problem], loaded: LoadedModel | N
     loaded = loaded or load_model(context.models["model"], config.dtype)
     chat = chat_of(loaded, config.template)
     check_room(loaded.model, chat, problems, config.max_tokens)
-    context.begin(math.ceil(len(problems) / config.chunk), "chunk")
+    context.begin(math.ceil(len(problems) / config.chunk) * max(1, len(budgets)), "chunk")
     return ask(
         LocalEngine(loaded.model, slots=config.slots),
         chat,
@@ -95,4 +104,5 @@ def asked(context: Context, problems: Sequence[Problem], loaded: LoadedModel | N
         lambda step, groups: rollout_rows(step, groups, judge(chat), frozenset()),
         context.stop,
         context.report,
+        budgets,
     )

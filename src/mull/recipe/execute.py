@@ -8,6 +8,7 @@ nothing of that stage behind. Left out on purpose: parallel stages.
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,9 @@ import torch
 
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
 from mull.core.files import sha256_directory, sha256_file, write_json, write_text
+from mull.core.memory import Meter
 from mull.core.run import Run, StageDir, locked, now
+from mull.model.processor import return_memory
 from mull.recipe.graph import Origin, Recipe, Stage, first_difference, origins
 from mull.recipe.kind import Context
 from mull.recipe.toml import to_toml
@@ -162,15 +165,18 @@ def _run_stage(
         config=stage.settings, started=record.get("started", now()),
     )  # fmt: skip
     made = {key: str(run.stage(name).output(recipe.stages[name].kind.makes)) for key, name in stage.needs.items()}
+    gc.collect()
+    return_memory()  # what earlier stages freed is not this one's to reuse unseen
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,
-        lambda total, unit: progress.begin(stage.name, total, unit), progress.update,
+        lambda total, unit: progress.begin(stage.name, total, unit), progress.update, Meter(),
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)
         hashes = {made: _hash(directory.output(made)) for made in (stage.kind.makes,) if made}
         outputs = {name: directory.output(name).name for name in hashes}
-        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
+        memory = {"before": context.memory.before, "peak": context.memory.peak}
+        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes, memory=memory)
     progress.finish(stage.name, summary)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mull.analysis.behaviours import checks
@@ -16,6 +16,7 @@ from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.files import write_json
+from mull.core.memory import Meter
 from mull.core.rows import Judge, Reading
 from mull.core.run import StageDir
 from mull.core.types import Problem, Scored
@@ -43,6 +44,7 @@ class Context:
     stop: Callable[[], bool] = lambda: False
     begin: Callable[[int, str], None] = lambda total, unit: None
     report: Report = lambda done, metrics: None
+    memory: Meter = field(default_factory=Meter)
 
 
 @dataclass(frozen=True)

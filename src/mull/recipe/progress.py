@@ -174,7 +174,8 @@ def numbers(metrics: dict[str, float]) -> str:
 def ending(stage: str, summary: dict[str, Any], seconds: float) -> list[str]:
     """What is said of a finished stage: its measures with their intervals, and how long it took."""
     lines = []
-    for name, measures in summary.get("tasks", {}).items():
+    budgets = {f"{name} after {b}": m for b, by in summary.get("budgets", {}).items() for name, m in by.items()}
+    for name, measures in {**summary.get("tasks", {}), **budgets}.items():
         estimate = measures["pass@1"]
         known = estimate["low"] is not None
         interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]" if known else "(one family: no interval)"

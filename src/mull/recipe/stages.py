@@ -73,7 +73,7 @@ def run_policy(context: Context) -> dict[str, Any]:
     problems = mixture.iterator(context.seed, retire_at=config.retire_at)
     models = reward_models(context, config.reward)
     score = scorer(chat, config.reward, config.sampling.max_tokens, models)
-    loop = Loop(context.stage, config, context.stop, context.report)
+    loop = Loop(context.stage, config, context.stop, context.report, memory=context.memory)
 
     def rows(step: int, groups: Sequence[Group], trained: frozenset[int]) -> list[dict[str, Any]]:
         return rollout_rows(step, groups, judge(chat), trained)

@@ -24,6 +24,7 @@ from mull.algo.samples import pushes, sample_of
 from mull.core.chat import Chat
 from mull.core.types import Group
 from mull.engine.base import Engine
+from mull.model.flops import FORWARD, TRAINED, working_parameters
 from mull.model.lora import LoraConfig
 from mull.rewards.score import RULES, RewardConfig, Scorer
 from mull.rollout.collect import CollectConfig, SamplingConfig, collect
@@ -130,7 +131,8 @@ def train_rl(
             group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(map(pushes, row))
         )
         table = rows(step, collected.all, live)
-        metrics = {**metrics, **describe(table)}
+        cost = sampling_flops(learner.model, collected.all) + training_flops(learner.model, metrics["tokens"])
+        metrics = {**metrics, **describe(table), "flops": cost}
         metrics |= monitor.look(step, metrics) if monitor else {}
         loop.log(step, metrics, table)
     return metrics
@@ -157,6 +159,24 @@ def check_first_step(learner: Learner, groups: Sequence[Group]) -> None:
     completions = [scored.completion for group in groups for scored in group.samples]
     dtype = next(learner.model.parameters()).dtype
     check_parity(completions, learner.logprobs([sample_of(c) for c in completions]), dtype)
+
+
+def sampling_flops(model: Any, groups: Sequence[Group]) -> float:
+    """2·N for every token that was sampled, and for every prompt's once a group, whose samples share it."""
+    tokens = sum(
+        len(group.samples[0].completion.prompt_ids) + sum(len(scored.completion.token_ids) for scored in group.samples)
+        for group in groups
+    )
+    return float(FORWARD * working_parameters(model) * tokens)
+
+
+def training_flops(model: Any, tokens: float) -> float:
+    """6·N for every token of the streams that were trained on, prompts included, in every epoch.
+
+    Passes that only look (a reference's, old logprobs again for importance weights, the check at the first step) are
+    left out.
+    """
+    return float(TRAINED * working_parameters(model) * tokens)
 
 
 def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
