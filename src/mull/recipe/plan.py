@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mull.core.run import Run
-from mull.recipe.execute import chosen_stages, is_same, redone_stages, refuse_changes
+from mull.recipe.execute import chosen_stages, is_same, redone_stages, refuse_changes, refuse_foreign
 from mull.recipe.graph import Recipe, origins
 
 Outlook = Literal["done", "goes on", "runs", "runs again", "left out"]
@@ -52,16 +52,18 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
         UserError: an unknown stage, or results in `out` that this recipe would not give.
     """
     chosen = {stage.name for stage in chosen_stages(recipe, from_, until)}
+    refuse_foreign(out)
     sources, run = origins(recipe), Run(out)
     redone = redone_stages(recipe, run, sources, from_)
     refuse_changes(recipe, run, sources, redone)
     found = []
     for stage in recipe.stages.values():
         directory = run.stage(stage.name)
-        record = directory.read()
+        again = stage.name in redone and (directory.path / "stage.json").exists()
+        record = {} if again else directory.read()
         checkpoint = directory.latest_checkpoint()
         outlook: Outlook = "runs"
-        if stage.name in redone and record:
+        if again:
             outlook = "runs again"
         elif record.get("status") == "done" and is_same(directory, sources[stage.name]):
             outlook = "done"
