@@ -72,6 +72,7 @@ def _fault(row: Mapping[str, Any], config: KeepConfig) -> str:
     tests = {
         "verdict": config.verdict == "correct" and row["verdict"] != "correct",
         "form": config.well_formed and not row["well_formed"],
+        "empty": not text.strip(),  # nothing was said: no trainer takes it
         "length": config.finished and row["finish"] == "length",
         "language": config.language > 0 and (row["language_share"] or 0.0) < config.language,
         "repetition": config.repetition < 1 and repeated_share(text) > config.repetition,
