@@ -50,7 +50,7 @@ def locked(directory: Path) -> Iterator[None]:
     lock = directory / ".lock"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a+", encoding="utf-8")
+        file = lock.open("a+b", buffering=0)  # on a full disk closing must have nothing left to write
     except OSError as error:
         raise _unwritable(directory, error) from None
     with file:
@@ -58,14 +58,13 @@ def locked(directory: Path) -> Iterator[None]:
             flock(file, LOCK_EX | LOCK_NB)
         except OSError:
             file.seek(0)
-            owner = file.read().strip() or "another process"
+            owner = file.read().decode("utf-8", "replace").strip() or "another process"
             raise UserError(
                 f"{directory}: {owner} is running here; wait for it, or give this run a directory of its own with --out"
             ) from None
         try:
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},")
-            file.flush()
+            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},".encode())
         except OSError as error:
             raise _unwritable(directory, error) from None
         try:
