@@ -120,7 +120,8 @@ def test_a_damaged_checkpoint_is_said_and_the_one_before_is_used(
     assert sorted(p.name for p in checkpoints.iterdir()) == ["step-000002", "step-000004"]
     harm(checkpoints / "step-000004" / name)
     heard = go(made, out, until="base")
-    assert len(heard) == 1 and f"step-000004 is damaged ({name} " in heard[0] and "after step 2" in heard[0]
+    assert len(heard) == 1 and "step-000004 is damaged (" in heard[0] and "after step 2" in heard[0]
+    assert name in heard[0] or name == "manifest.json"  # a changed hash looks like a changed file
     assert [note["text"] for note in Run(out).stage("base").read()["notes"]] == heard
     assert steps(out) == steps(undisturbed)
     assert hashes(out)["base"] == base_hash(undisturbed)
@@ -180,7 +181,7 @@ def test_an_input_that_changes_during_the_run(tmp_path: Path) -> None:
         go(made, out)
     shutil.move(tmp_path / "model", out / "stages" / "base" / "model")
     with pytest.raises(KeyboardInterrupt):
-        go(made, out, Person(interrupt, 2))
+        go(made, out, Person(interrupt, 1))
     data.write_text(before + row(7))
     with pytest.raises(UserError, match=r"stage 'cold' was run with another .*data.jsonl; .* --from cold"):
         go(made, out)

@@ -1,10 +1,11 @@
 """What `mull run` would do, without doing it: the graph, what is done already, what goes on, what runs anew.
 
-Left out on purpose: how long it will take and how much memory, which a machine tells best by running.
+Left out on purpose: how long it will take and how much memory (`estimate`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -77,10 +78,10 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
     return found
 
 
-def lines(planned: list[Planned]) -> list[str]:
-    """One line a stage, in columns."""
+def lines(planned: list[Planned], estimates: Mapping[str, str] | None = None) -> list[str]:
+    """One line a stage, in columns; `estimates` is what is said of some stages besides."""
     after = {p.name: "after " + ", ".join(p.needs) if p.needs else "" for p in planned}
-    wide = [max((len(text) for text in column), default=0) for column in (
-        [p.name for p in planned], [p.kind for p in planned], list(after.values()),
-    )]  # fmt: skip
-    return [f"{p.name:{wide[0]}}  {p.kind:{wide[1]}}  {after[p.name]:{wide[2]}}  {p.words}" for p in planned]
+    said = estimates or {}
+    rows = [(p.name, p.kind, after[p.name], p.words, said.get(p.name, "")) for p in planned]
+    wide = [max((len(row[i]) for row in rows), default=0) for i in range(5)]
+    return ["  ".join(f"{text:{width}}" for text, width in zip(row, wide, strict=True)).rstrip() for row in rows]
