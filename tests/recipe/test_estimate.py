@@ -49,7 +49,7 @@ def test_sizes_are_those_of_the_model(tmp_path: Path) -> None:
     assert read_sizes(json.loads((tmp_path / "config.json").read_text())) == counted
     assert sizes_of(recipe(), str(tmp_path)) == counted
     assert sizes_of(recipe(), str(tmp_path / "absent")) is None
-    assert ALL == SIZES.parameters
+    assert SIZES.parameters == ALL
     assert SIZES.flops(10) == 2 * (MATRICES + 640) + 4 * 2 * 16 * 10
 
 
