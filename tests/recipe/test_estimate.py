@@ -12,7 +12,17 @@ import pytest
 
 from mull.core.run import Run, machine
 from mull.model.tiny import TinyConfig
-from mull.recipe.estimate import PROCESS, about, estimate, measured_rate, memory, seconds, total_words
+from mull.recipe.estimate import (
+    DECODING,
+    PROCESS,
+    TRAINING,
+    about,
+    estimate,
+    measured_rate,
+    memory,
+    seconds,
+    total_words,
+)
 from mull.recipe.plan import plan
 from mull.recipe.schema import parse_recipe
 from mull.recipe.sizes import Sizes, read_sizes, sizes_of
@@ -93,7 +103,7 @@ def test_time_grows_with_the_work_and_falls_with_the_rate() -> None:
     twice = Work(2, "step", trained=2e6, written=2e5, turns=200.0, updates=4, micro_batch=1000, context=10)
     assert seconds(zero, twice, SIZES, 1e9) == pytest.approx(2 * seconds(zero, once, SIZES, 1e9))
     slow, fast = (seconds(zero, once, SIZES, rate) for rate in (1e9, 1e15))
-    products = SIZES.flops(10) / 1e9 * (3 * 1e6 / 0.35 + 1e5 / 0.5)
+    products = SIZES.flops(10) / 1e9 * (3 * 1e6 / TRAINING + 1e5 / DECODING)
     assert slow - fast == pytest.approx(products, rel=1e-4)
     assert measured_rate(16, 1, budget=0.01) > 1e6
 
