@@ -16,13 +16,13 @@ import pytest
 
 WRAPPER = """
 import atexit, os, signal, sys, threading
-LEFT, PAUSE, COUNT = {left}, {pause}, {count!r}
+LEFT, PAUSE, COUNT, AFTER = {left}, {pause}, {count!r}, {after!r}
 SEEN = 0
 
 def counted(function):
     def call(*args, **more):
         global SEEN
-        SEEN += 1
+        SEEN += not AFTER or os.path.exists(AFTER)
         if SEEN == LEFT:
             if PAUSE:
                 threading.Timer(PAUSE, os.kill, (os.getpid(), signal.SIGKILL)).start()
@@ -45,7 +45,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory, every_kind: ModuleType
     """(recipe, a run of it that nobody disturbed, its number of steps of the file system)"""
     folder = tmp_path_factory.mktemp("undisturbed")
     recipe = every_kind.write_recipe(folder)
-    counting = WRAPPER.format(left=0, pause=0, count=str(folder / "count"))
+    counting = WRAPPER.format(left=0, pause=0, count=str(folder / "count"), after="")
     every_kind.finish(recipe, folder / "run", "--quiet", wrapper=counting)
     every_kind.refuse_doubles(folder / "run")
     return recipe, folder / "run", int((folder / "count").read_text())
@@ -65,7 +65,7 @@ def killed_and_resumed(
     rng = random.Random(seed)
     for left in distances(rng, steps, moments):
         pause = rng.choice((0.0, 0.05 * rng.random()))
-        process = kit.start(recipe, out, "--quiet", wrapper=WRAPPER.format(left=left, pause=pause, count=""))
+        process = kit.start(recipe, out, "--quiet", wrapper=WRAPPER.format(left=left, pause=pause, count="", after=""))
         _, said = process.communicate(timeout=600)
         assert process.returncode == -signal.SIGKILL, said
     kit.finish(recipe, out, "--quiet")
@@ -74,8 +74,21 @@ def killed_and_resumed(
 
 
 @pytest.mark.timeout(600)
-def test_killed_three_times(every_kind: ModuleType, undisturbed: tuple[Path, Path, int], tmp_path: Path) -> None:
-    killed_and_resumed(every_kind, undisturbed, tmp_path / "run", 3, seed=1)
+def test_killed_three_times_past_a_checkpoint(
+    every_kind: ModuleType, undisturbed: tuple[Path, Path, int], tmp_path: Path
+) -> None:
+    """In the steps after the first checkpoint of stages that draw, sample and learn: where a lost cursor would show."""
+    recipe, reference, _ = undisturbed
+    out = tmp_path / "run"
+    for stage, left in (("zero", 1), ("taught", 2), ("critic", 3)):
+        after = str(out / "stages" / stage / "rollouts" / "step-000002.parquet")
+        wrapper = WRAPPER.format(left=left, pause=0, count="", after=after)
+        _, said = (process := every_kind.start(recipe, out, "--quiet", wrapper=wrapper)).communicate(timeout=600)
+        assert process.returncode == -signal.SIGKILL, said
+        assert (out / "stages" / stage / "checkpoints" / "step-000002").is_dir()
+    every_kind.finish(recipe, out, "--quiet")
+    every_kind.refuse_doubles(out)
+    assert every_kind.state(out) == every_kind.state(reference)
 
 
 @pytest.mark.slow

@@ -29,15 +29,21 @@ class Earlier:
 
 def earlier(recipe: Recipe, run: Run, stage: Stage) -> Earlier | None:
     """What a step of the same stage took, with the same settings but for how many steps there are."""
-    here = machine()
+    here = _computer({"machine": machine()})
     siblings = [p.parent for p in run.path.parent.glob("*/run.json")] if run.path.parent.is_dir() else []
     for path in dict.fromkeys([run.path, *sorted(siblings, key=_written, reverse=True)]):
         known = Run(path).known()
-        same = {k: known.get("machine", {}).get(k) for k in ("cpu", "cores")} == {k: here[k] for k in ("cpu", "cores")}
-        found = _of(Run(path).stage(stage.name), stage) if known.get("name") == recipe.name and same else None
-        if found:
-            return found
+        if known.get("name") == recipe.name and _computer(known) == here:
+            found = _of(Run(path).stage(stage.name), stage)
+            if found:
+                return found
     return None
+
+
+def _computer(record: dict[str, Any]) -> tuple[Any, Any] | None:
+    """Processor and cores of the machine of a run.json; None where it does not say."""
+    said = record.get("machine")
+    return (said.get("cpu"), said.get("cores")) if isinstance(said, dict) else None
 
 
 def _written(path: Path) -> float:
