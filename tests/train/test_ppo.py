@@ -19,6 +19,7 @@ from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel
 from mull.model.scalar import scalar_of
 from mull.model.tiny import TinyConfig, small_model, word_tokenizer
+from mull.rewards.score import each
 from mull.rollout.collect import SamplingConfig
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
@@ -64,7 +65,7 @@ def run(path: Path, settings: PPOConfig, stop: Any = lambda: False) -> tuple[Sta
     def rows(step: int, groups: Any, trained: frozenset[int]) -> list[dict[str, Any]]:
         return rollout_rows(step, groups, lambda p, s: Reading(CHAT.parse((), ())[1], False), trained)
 
-    train_ppo(engine, both, CHAT, problems, says_yes, settings, 0, Loop(stage, settings, stop), rows)
+    train_ppo(engine, both, CHAT, problems, each(says_yes), settings, 0, Loop(stage, settings, stop), rows)
     return stage, both
 
 

@@ -119,25 +119,34 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
     """Stage → what decides its result; reads every file from outside."""
     found: dict[str, Origin] = {}
     for stage in recipe.stages.values():
-        inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | _outside(stage)
+        inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | outside(stage)
         essence = [stage.kind.version, stage.settings, recipe.seed, recipe.threads, inputs]
         digest = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
         found[stage.name] = Origin(digest, inputs)
     return found
 
 
-def _outside(stage: Stage) -> dict[str, str]:
-    """Path → SHA-256 of the files and directories that a stage reads."""
-    outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in outside.items() if not key.startswith("data.")]
+def outside(stage: Stage) -> dict[str, str]:
+    """Path → SHA-256 of the files and directories from outside that a stage reads.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    named = {key: name for key, name in stage.references.items() if key not in stage.needs}
+    models = [name for key, name in named.items() if not key.startswith("data.")]
     watched = getattr(getattr(stage.config, "monitor", None), "tasks", ())
     tasks = (*getattr(stage.config, "tasks", ()), *watched)
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
     verifiers = [own_file(getattr(spec, "verifier", "")) for spec in tasks]
-    paths = {text: Path(text).expanduser() for text in [*outside.values(), *data, *verifiers] if text}
-    files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
-    return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}
+    paths = {text: Path(text).expanduser() for text in [*named.values(), *data, *verifiers] if text}
+    try:
+        files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
+        return files | {
+            text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models
+        }
+    except OSError as error:
+        raise UserError(f"stages.{stage.name}: {error.filename}: cannot be read ({error.strerror})") from None
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> str:

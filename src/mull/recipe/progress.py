@@ -30,13 +30,16 @@ HIDDEN_BESIDE = {"reward": "loss"}
 
 
 class Quiet:
-    """Shows nothing."""
+    """Shows nothing but warnings."""
 
     def skipped(self, stage: str) -> None: ...
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def update(self, done: int, metrics: dict[str, float]) -> None: ...
     def finish(self, stage: str, summary: dict[str, Any]) -> None: ...
     def note(self, text: str) -> None: ...
+    def warn(self, text: str) -> None:
+        print(f"mull: {text}", file=sys.stderr, flush=True)
+
     def close(self) -> None: ...
 
 
@@ -98,6 +101,9 @@ class Lines:
     def note(self, text: str) -> None:
         self._say(text)
 
+    def warn(self, text: str) -> None:
+        self._say(f"mull: {text}")
+
     def close(self) -> None: ...
 
     def _say(self, text: str) -> None:
@@ -150,6 +156,9 @@ class Bars:
 
     def note(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
+
+    def warn(self, text: str) -> None:
+        self.note(f"mull: {text}")
 
     def close(self) -> None:
         if self.bars:

@@ -51,9 +51,13 @@ class Loop:
     """Where it is given, every row of metrics tells the step's peak of main memory above the stage's beginning."""
 
     def resume(self, learner: Trained) -> dict[str, Any]:
-        """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra."""
+        """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra.
+
+        Checkpoints that are damaged are said (`StageDir.say`), passed over and removed.
+        """
         checkpoint = self.stage.latest_checkpoint()
         extra = load_checkpoint(checkpoint, learner) if checkpoint else {}
+        self.stage.cut_checkpoints(learner.version if checkpoint else -1)
         self.stage.cut_metrics(learner.version)
         self.stage.cut_rollouts(learner.version)
         return extra
