@@ -122,6 +122,9 @@ def read_run(path: Path) -> Run:
 class Evidence:
     """What the evaluations of a run hold, each read once.
 
+    Problems of domain "general", whose good replies no rule knows, are left out but where they are asked for, and where
+    an evaluation asked nothing else.
+
     Example: `Evidence(read_run(path)).compare("base", "zero").problems`
     """
 
@@ -129,25 +132,29 @@ class Evidence:
         self.run = run
         self._read: dict[str, dict[int | None, Problems]] = {}
 
-    def asked(self, stage: Stage) -> Problems:
-        """What an evaluate stage asked without a budget.
+    def asked(self, stage: Stage, general: bool = False) -> Problems:
+        """What an evaluate stage asked without a budget; with `general` all of it.
 
         Raises:
             UserError: a rollout file cannot be read or lacks a column that is needed.
         """
-        return self.by_budget(stage).get(None, {})
+        every = self._all(stage).get(None, {})
+        return every if general else _verifiable(every)
 
     def by_budget(self, stage: Stage) -> dict[int | None, Problems]:
         """Thinking budget → what an evaluate stage asked at it; raises as `asked`."""
+        return {budget: _verifiable(problems) for budget, problems in self._all(stage).items()}
+
+    def _all(self, stage: Stage) -> dict[int | None, Problems]:
         if stage.name not in self._read:
             self._read[stage.name] = read_evaluation(stage.directory)
         return self._read[stage.name]
 
-    def compare(self, before: str, after: str) -> Compared:
+    def compare(self, before: str, after: str, general: bool = False) -> Compared:
         """Two models on the problems that both were asked, by the two measurements that match best."""
-        return self.match(self.measurements(before), self.measurements(after))
+        return self.match(self.measurements(before), self.measurements(after), general)
 
-    def match(self, befores: Sequence[Stage], afters: Sequence[Stage]) -> Compared:
+    def match(self, befores: Sequence[Stage], afters: Sequence[Stage], general: bool = False) -> Compared:
         """The two evaluations that match best: same tasks, a test split, same sampling, the order of the recipe."""
         ranked = [
             (
@@ -164,7 +171,7 @@ class Evidence:
         if not ranked:
             return Compared(befores[0] if befores else None, afters[0] if afters else None, ())
         before, after = max(ranked, key=lambda r: r[:5])[5:]
-        return Compared(before, after, self.shared(self.asked(before), self.asked(after)))
+        return Compared(before, after, self.shared(self.asked(before, general), self.asked(after, general)))
 
     @staticmethod
     def shared(first: Problems, second: Problems) -> tuple[tuple[Asked, Asked], ...]:
@@ -187,6 +194,11 @@ class Evidence:
             both = self.compare(str(stage.config.get("init")), stage.name)
             found.append(Pair(both.before, both.after, both.problems, stage))
         return tuple(found)
+
+
+def _verifiable(problems: Problems) -> Problems:
+    """The problems that rules can judge; all, where there are none."""
+    return {key: asked for key, asked in problems.items() if asked.domain != "general"} or problems
 
 
 def read_pairs(run: Run) -> tuple[Pair, ...]:

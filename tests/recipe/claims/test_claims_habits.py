@@ -83,3 +83,16 @@ def test_a_critic_that_takes_none_refutes_it(bench):
 )
 def test_memory_that_was_not_told_is_not_measured(bench, rl, more, why):
     assert why in spend(bench, rl, [5, 5], **more).reason
+
+
+def test_other_claims_leave_open_ended_problems_out(zero):
+    zero.measure("base", domains(zero, 4, 0))
+    zero.measure("zero", domains(zero, 0, 3))
+    claim = zero.claim("zero_improves")
+    assert (claim.before, claim.after, claim.n) == (0.0, 0.75, 6)
+
+
+def test_where_nothing_else_was_asked_they_count(zero):
+    zero.measure("base", zero.grid(0, domain="general"))
+    zero.measure("zero", zero.grid(3, domain="general"))
+    assert (zero.claim("zero_improves").after, zero.claim("zero_improves").n) == (0.75, 12)

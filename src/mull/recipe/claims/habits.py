@@ -102,7 +102,7 @@ def open_ended_gains_smaller(evidence: Evidence, roles: Roles) -> Claim:
     zero = roles.zero
     if zero is None:
         return missing(OPEN_ENDED, "the run has no rl stage that starts from a base model")
-    both = evidence.compare(init(zero), zero.name)
+    both = evidence.compare(init(zero), zero.name, general=True)
     if why := why_not(both, init(zero), zero.name):
         return missing(OPEN_ENDED, why, zero.name)
     if not any(after.domain for _, after in both.problems):
