@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,8 @@ class Config(BaseModel):
     """Base of every configuration: frozen, and no key that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Keys that decide no result (how patiently a server is asked, what it may cost): results outlive their change."""
 
 
 C = TypeVar("C", bound=BaseModel)
@@ -44,6 +46,18 @@ def parse_config(kind: type[C], values: Mapping[str, Any], where: str) -> C:
         message = first["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         given = "" if isinstance(first["input"], dict | list) else f" (got {first['input']!r})"
         raise UserError(f"{path}: {message}{given}") from None
+
+
+def decisive(values: Mapping[str, Any], config: BaseModel) -> dict[str, Any]:
+    """`values`, which are or once were those of `config`, without the keys that decide no result."""
+    left_out = config.incidental if isinstance(config, Config) else frozenset()
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = getattr(config, key, None)
+        if key not in left_out:
+            nested = isinstance(inner, BaseModel) and isinstance(value, Mapping)
+            found[key] = decisive(value, inner) if nested else value
+    return found
 
 
 def _known_keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:

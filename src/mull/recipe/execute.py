@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mull.core.config import decisive
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
 from mull.core.files import sha256_directory, sha256_file, write_json, write_text
 from mull.core.run import Run, StageDir, locked, now
@@ -126,7 +127,8 @@ def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone:
         if name not in recipe.stages:
             raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
         if not is_same(run.stage(name), sources[name]):
-            changed = first_difference(run.stage(name).read().get("config", {}), recipe.stages[name].settings)
+            stage = recipe.stages[name]
+            changed = first_difference(decisive(run.stage(name).read().get("config", {}), stage.config), stage.essence)
             raise UserError(
                 f"{run.path}: stage {name!r} was run with another {changed or 'seed, thread count, version or input'}; "
                 f"use another --out, or --from {name} to do it again"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mull.core.config import Config
+from mull.core.config import Config, decisive
 from mull.core.errors import UserError
 from mull.core.files import sha256_directory, sha256_file
 from mull.recipe.kind import StageKind
@@ -24,6 +24,9 @@ from mull.verify.own import own_file
 REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise, and
 the reward's `models` scores."""
+
+JUDGE = "keep.judge.model"
+"""The model that a `sample` stage asks whether an answer is right."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +47,31 @@ class Stage:
         return self.config.model_dump(mode="json")
 
     @property
+    def essence(self) -> dict[str, Any]:
+        """The settings that decide a result."""
+        return decisive(self.settings, self.config)
+
+    @property
     def references(self) -> dict[str, str]:
         """Reference key → what it names: a stage, a model, a file of conversations."""
         return references(self.config)
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `reward.models.NAME`."""
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `reward.models.NAME`;
+    `keep.judge.model`."""
     found = {key: getattr(config, key, None) for key in REFERENCES}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     judges = getattr(getattr(config, "reward", None), "models", {})
     scores = {f"reward.models.{name}": use.model for name, use in judges.items()}
+    found[JUDGE] = getattr(getattr(getattr(config, "keep", None), "judge", None), "model", None)
     return {key: value for key, value in found.items() if isinstance(value, str)} | data | scores
 
 
 def wanted(key: str) -> str:
     """What the stage that a reference key names must make."""
-    return "model" if key in REFERENCES else "traces" if key.startswith("data.") else "score"
+    return "model" if key in (*REFERENCES, JUDGE) else "traces" if key.startswith("data.") else "score"
 
 
 @dataclass(frozen=True)
@@ -112,7 +122,7 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
     for stage in recipe.stages.values():
         inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | _outside(stage)
-        essence = [stage.kind.version, stage.settings, recipe.seed, recipe.threads, inputs]
+        essence = [stage.kind.version, stage.essence, recipe.seed, recipe.threads, inputs]
         digest = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
         found[stage.name] = Origin(digest, inputs)
     return found
