@@ -55,8 +55,9 @@ def decisive(values: Mapping[str, Any], config: BaseModel) -> dict[str, Any]:
     for key, value in values.items():
         inner = getattr(config, key, None)
         if key not in left_out:
-            nested = isinstance(inner, BaseModel) and isinstance(value, Mapping)
-            found[key] = decisive(value, inner) if nested else value
+            if isinstance(inner, BaseModel) and isinstance(value, Mapping):
+                value = decisive(value, inner)
+            found[key] = value
     return found
 
 

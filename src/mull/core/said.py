@@ -4,9 +4,9 @@
     reasoning (OpenRouter, vLLM)         ─┼─► thought ─┬─► <think>\\n thought \\n</think>\\n reply
     <think>…</think> in the content      ─┘    reply ──┘
 
-A closing tag without an opening one ends a thought too: templates that open the thought in the prompt leave it so. Texts
-in which a think tag stands where none belongs are kept as they are and are not `clean`: whoever reads the joined text
-would cut it elsewhere. Left out on purpose: tool calls, and thoughts that a server keeps to itself.
+A closing tag without an opening one ends a thought too: templates that open the thought in the prompt leave it so.
+Texts in which a think tag stands where none belongs are kept as they are and are not `clean`: whoever reads the joined
+text would cut it elsewhere. Left out on purpose: tool calls, and thoughts that a server keeps to itself.
 """
 
 from __future__ import annotations

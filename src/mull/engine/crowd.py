@@ -1,12 +1,12 @@
 """Many questions to one server: so many in flight, again where that helps, within a budget, nothing asked twice.
 
     worker 1…concurrency: next question ─► budget? ─► sent ─► ask ─┬─ answer ─► journal, synced ─► next question
-            (one thread)        ▲          waits for those         ├─ again ─► waits: 2^k × backoff, or as told ─► budget?
+            (one thread)        ▲          waits for those         ├─ again ─► 2^k × backoff, or as told ─► budget?
                                 │          in flight to come back  └─ not again ─► failed, counted ─► next question
                                 └─ nobody takes one any more: stop(), the budget, a wrong key, too many failures
 
-What is in flight when that happens is awaited and kept: it is paid. A failed question is asked again only when the stage
-is taken up again. Left out on purpose: what the questions are.
+What is in flight when that happens is awaited and kept: it is paid. A failed question is asked again only when the
+stage is taken up again. Left out on purpose: what the questions are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mull.core.errors import Stopped, UserError
 from mull.core.said import Said
 from mull.core.types import FinishReason
 from mull.engine.journal import Journal
-from mull.engine.purse import Most, Usage
+from mull.engine.purse import Most
 from mull.engine.remote import Answer, Client, Refused, RemoteConfig
 
 LONGEST_WAIT = 120.0
@@ -182,8 +182,8 @@ class Crowd:
         self._done += 1
         purse = self.journal.purse
         metrics = {"requests_a_minute": 60 * self._answered / max(time.monotonic() - self._began, 1e-3)}
-        if purse.completion is not None and purse.answers > purse.untold:
-            metrics["tokens"] = float((purse.prompt or 0) + purse.completion)
+        if purse.told:
+            metrics["tokens"] = float((purse.prompt or 0) + (purse.completion or 0))
         if self.config.prices is not None:
             metrics["cost"] = purse.spent
         self.report(self._done, metrics)

@@ -4,9 +4,9 @@
           ├─► lost       nobody knows whether the server billed it: time ran out, the connection was cut, we were killed
           └─► refused    the server said no (try later, wrong key, not this), or was never reached
 
-One JSON object a line. `answered` lines are synced to the disk; a line torn by a kill is cut off when the file is opened
-again, and an attempt that was sent and has no line after it counts as lost. Answers are read where they lie: only their
-places are kept in memory. Left out on purpose: more than one writer (the run's lock sees to it).
+One JSON object a line. `answered` lines are synced to the disk; a line torn by a kill is cut off when the file is
+opened again, and an attempt that was sent and has no line after it counts as lost. Answers are read where they lie:
+only their places are kept in memory. Left out on purpose: more than one writer (the run's lock sees to it).
 """
 
 from __future__ import annotations

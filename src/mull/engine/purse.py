@@ -76,6 +76,8 @@ class Purse:
     completion: int | None = None
     reasoning: int | None = None
     answers: int = 0
+    told: int = 0
+    """Answers whose tokens the server told."""
     untold: int = 0
     """Attempts that may have been billed and of which nobody told the tokens: no usage, a cut connection."""
     bounds: float = 0.0
@@ -110,6 +112,7 @@ class Purse:
         if usage.prompt is None or usage.completion is None:
             self.lost(most)
             return
+        self.told += 1
         self.prompt = (self.prompt or 0) + usage.prompt
         self.completion = (self.completion or 0) + usage.completion
         if usage.reasoning is not None:
@@ -123,5 +126,9 @@ class Purse:
     def summary(self) -> dict[str, Any]:
         """For the stage's summary: tokens are null where no answer told them, cost without prices."""
         priced = self.prices.input > 0 or self.prices.output > 0
-        tokens = {"prompt_tokens": self.prompt, "completion_tokens": self.completion, "reasoning_tokens": self.reasoning}
+        tokens = {
+            "prompt_tokens": self.prompt,
+            "completion_tokens": self.completion,
+            "reasoning_tokens": self.reasoning,
+        }
         return {**tokens, "untold": self.untold, "cost": round(self.spent, 6) if priced else None}

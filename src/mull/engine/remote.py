@@ -247,7 +247,7 @@ def _count(value: Any) -> int | None:
 
 
 def server_words(text: bytes) -> str:
-    """The message in an error's body, in one line: OpenAI's `error.message`, others' `message` or `detail`, or as is."""
+    """An error's message in one line: OpenAI's `error.message`, others' `message` or `detail`, or the body as it is."""
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):

@@ -2,10 +2,10 @@
 
     problem × sample ─► Question (a seed of its own) ─► crowd, journal ─► verdict on what follows the thought ─► rows
 
-Teachers write no answer tags: the final answer is looked for in the reply, as `reward.format = "free"` does, whatever the
-recipe says there. Well formed is a closed thought and a reply, without tags inside either and not cut off. No token ids
-come back: those columns are empty, tokens are the server's own counts and null where it told none. Left out on purpose:
-sending several samples in one question, which not every server can.
+Teachers write no answer tags: the final answer is looked for in the reply, as `reward.format = "free"` does, whatever
+the recipe says there. Well formed is a closed thought and a reply, without tags inside either and not cut off. No token
+ids come back: those columns are empty, tokens are the server's own counts and null where it told none. Left out
+on purpose: sending several samples in one question, which not every server can.
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ def _rows(
     group = Group(problem, tuple(scored for scored, _ in read.values()), draw)
     rows = rollout_rows(step, [group], judge, frozenset())
     counts = ("tokens", "thinking_tokens")
-    return [
-        row | {key: record[key] for key in counts} for row, record in zip(rows, records.values(), strict=True)
-    ]
+    return [row | {key: record[key] for key in counts} for row, record in zip(rows, records.values(), strict=True)]
 
 
 def _scored(problem: Problem, sample: int, record: dict[str, Any], reward: RewardConfig) -> tuple[Scored, Parts]:
@@ -134,10 +132,11 @@ def _money(remote: RemoteConfig, most: Most) -> str:
 
 def forecast(purse: Purse, total: int) -> str:
     """What all of it will take if it goes on as it began."""
-    known = purse.answers - purse.untold
-    if known < 1 or purse.completion is None:
+    if not purse.told or purse.completion is None:
         return f"{purse.answers} answers so far; the server does not tell how many tokens they have"
-    mean = purse.completion / known
+    mean = purse.completion / purse.told
     said = f"after {purse.answers} answers: {mean:,.0f} completion tokens each"
     priced = purse.prices.input > 0 or purse.prices.output > 0
-    return said + (f"; all {total:,} will cost about {purse.spent / purse.answers * total:.4g}" if priced else "")
+    return said + (
+        f"; all {total:,} requests will cost about {purse.spent / purse.answers * total:.4g}" if priced else ""
+    )

@@ -11,7 +11,9 @@ from mull.engine.local import LocalEngine
 from mull.evaluation.evaluate import AskConfig, EvaluateConfig, ask, summary
 from mull.evaluation.sample import SampleConfig, keep
 from mull.model.load import load_model
+from mull.recipe.judging import judged
 from mull.recipe.kind import Context, chat_of, check_room, judge, report_dropped, reward_models
+from mull.recipe.taught import taught
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 
@@ -26,8 +28,9 @@ def run_evaluate(context: Context) -> dict[str, Any]:
 def run_sample(context: Context) -> dict[str, Any]:
     """Ask a model, keep what is worth learning."""
     config: SampleConfig = context.config
-    problems, rows = _asked(context)
-    return keep(rows, problems, config.keep, context.stage)
+    problems, rows, counts = taught(context) if config.remote else (*_asked(context), {})
+    rulings, judge_counts = judged(context, problems, rows)
+    return keep(rows, problems, config.keep, context.stage, rulings) | counts | judge_counts
 
 
 def _asked(context: Context) -> tuple[list[Problem], list[dict[str, Any]]]:

@@ -54,6 +54,7 @@ def run_recipe(
         run = Run(out)
         redone = redone_stages(recipe, run, sources, from_)
         refuse_changes(recipe, run, sources, redone)
+        _refuse_lacking(run, chosen, redone)
         for name in redone:
             run.stage(name).reset()
         run.begin(recipe.name, recipe.seed, **({"from": from_} if from_ else {}))
@@ -135,6 +136,14 @@ def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone:
             )
 
 
+def _refuse_lacking(run: Run, chosen: list[Stage], redone: list[str]) -> None:
+    """Raises UserError when the machine lacks what a stage that is to run will need, hours later perhaps."""
+    for stage in chosen:
+        if stage.name in redone or run.stage(stage.name).read().get("status") != "done":
+            for lacking in stage.kind.lacks(stage.config):
+                raise UserError(f"stages.{stage.name}: {lacking}")
+
+
 def _describe(recipe: Recipe, run: Run, sources: dict[str, Origin]) -> None:
     """Write recipe.toml, which runs as it is, and lineage.json."""
     stages = {stage.name: stage.config.model_dump(mode="json", exclude_none=True) for stage in recipe.stages.values()}
@@ -167,6 +176,7 @@ def _run_stage(
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,
         lambda total, unit: progress.begin(stage.name, total, unit), progress.update,
+        lambda text: progress.note(f"{stage.name:<8} {text}"),
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)

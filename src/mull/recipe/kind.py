@@ -43,6 +43,7 @@ class Context:
     stop: Callable[[], bool] = lambda: False
     begin: Callable[[int, str], None] = lambda total, unit: None
     report: Report = lambda done, metrics: None
+    note: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class StageKind:
     makes: Literal["model", "score", "traces", ""]
     """What later stages can build on."""
     version: str = "1"
+    lacks: Callable[[Any], list[str]] = lambda config: []
+    """What the machine lacks for it, one line each: a run does not begin without it, `--dry-run` only says it."""
+    estimate: Callable[[Any], list[str]] = lambda config: []
+    """What it will take, one line each, for `--dry-run`."""
 
 
 def report_dropped(context: Context, mixture: Mixture) -> None:

@@ -1,6 +1,7 @@
 """What `mull run` would do, without doing it: the graph, what is done already, what goes on, what runs anew.
 
-Left out on purpose: how long it will take and how much memory, which a machine tells best by running.
+Where a stage costs money, its most is told. Left out on purpose: how long it will take and how much memory, which a
+machine tells best by running.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ class Planned:
     needs: tuple[str, ...]
     outlook: Outlook
     at: int | None = None
+    notes: tuple[str, ...] = ()
+    """What it will take at most, and what is missing for it here."""
 
     def to_json(self) -> dict[str, Any]:
         """The row for `mull run --dry-run --json`."""
@@ -71,14 +74,20 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
             outlook = "goes on"
         at = int(checkpoint.name.removeprefix("step-")) if checkpoint and outlook == "goes on" else None
         kind, needs = stage.settings["kind"], tuple(dict.fromkeys(stage.needs.values()))
-        found.append(Planned(stage.name, kind, needs, outlook, at))
+        runs = outlook not in ("done", "left out")
+        notes = (*stage.kind.estimate(stage.config), *stage.kind.lacks(stage.config)) if runs else ()
+        found.append(Planned(stage.name, kind, needs, outlook, at, notes))
     return found
 
 
 def lines(planned: list[Planned]) -> list[str]:
-    """One line a stage, in columns."""
+    """One line a stage, in columns, and its notes below it."""
     after = {p.name: "after " + ", ".join(p.needs) if p.needs else "" for p in planned}
     wide = [max((len(text) for text in column), default=0) for column in (
         [p.name for p in planned], [p.kind for p in planned], list(after.values()),
     )]  # fmt: skip
-    return [f"{p.name:{wide[0]}}  {p.kind:{wide[1]}}  {after[p.name]:{wide[2]}}  {p.words}" for p in planned]
+    found = []
+    for p in planned:
+        found.append(f"{p.name:{wide[0]}}  {p.kind:{wide[1]}}  {after[p.name]:{wide[2]}}  {p.words}")
+        found += [f"{'':{wide[0]}}  {note}" for note in p.notes]
+    return found

@@ -32,6 +32,7 @@ from mull.recipe.kind import (
     report_dropped,
     reward_models,
 )
+from mull.recipe.sampled import check_sample, sample_estimate, sample_lacks
 from mull.recipe.scored import check_reward_model, run_reward_model
 from mull.recipe.supervised import check_supervised, run_distil, run_sft
 from mull.rewards.score import RewardConfig, scorer
@@ -102,7 +103,9 @@ KINDS: dict[str, StageKind] = {
     "ppo": StageKind(PPOConfig, run_policy, check_model_and_tasks("init"), makes="model"),
     "sft": StageKind(SFTConfig, run_sft, check_supervised, makes="model"),
     "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
-    "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
+    "sample": StageKind(
+        SampleConfig, run_sample, check_sample, makes="traces", lacks=sample_lacks, estimate=sample_estimate
+    ),
     "reward_model": StageKind(RewardModelConfig, run_reward_model, check_reward_model, makes="score"),
     "evaluate": StageKind(EvaluateConfig, run_evaluate, check_model_and_tasks("model"), makes=""),
 }
