@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -66,9 +66,10 @@ def _known_keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
     for part in path:
         field = kind.model_fields.get(str(part))
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        choices = [c for c in (annotation, *get_args(annotation)) if isinstance(c, type) and issubclass(c, BaseModel)]
+        if len(choices) != 1:
             return []
-        kind = annotation
+        kind = choices[0]
     return list(kind.model_fields)
 
 

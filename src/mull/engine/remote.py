@@ -255,7 +255,7 @@ def server_words(text: bytes) -> str:
     for key in ("error", "message", "detail"):
         if isinstance(value, dict) and value.get(key):
             value = value[key]
-    return " ".join((value if isinstance(value, str) else json.dumps(value)).split())
+    return " ".join((value if isinstance(value, str) else json.dumps(value) if value else "").split())
 
 
 def retry_after(value: str | None) -> float | None:

@@ -136,7 +136,6 @@ def forecast(purse: Purse, total: int) -> str:
         return f"{purse.answers} answers so far; the server does not tell how many tokens they have"
     mean = purse.completion / purse.told
     said = f"after {purse.answers} answers: {mean:,.0f} completion tokens each"
-    priced = purse.prices.input > 0 or purse.prices.output > 0
-    return said + (
-        f"; all {total:,} requests will cost about {purse.spent / purse.answers * total:.4g}" if priced else ""
-    )
+    if not (purse.prices.input or purse.prices.output):
+        return said
+    return f"{said}; all {total:,} requests will cost about {purse.spent / purse.answers * total:.4g}"
