@@ -63,7 +63,9 @@ def to_judge(rows: Sequence[Mapping[str, Any]], config: JudgedKeepConfig) -> lis
     """Places of the rows that the judge is asked about: what would be kept but for its verdict."""
     if config.judge is None:
         return []
-    good = {id(row) for row in select(rows, config.model_copy(update={"verdict": "any", "per_problem": 0})).kept}
+    # Of equal samples all are ruled: what is kept of them is chosen afterwards.
+    all_else = config.model_copy(update={"verdict": "any", "per_problem": 0, "unique": False})
+    good = {id(row) for row in select(rows, all_else).kept}
     return [place for place, row in enumerate(rows) if id(row) in good and is_asked(row, config.judge)]
 
 

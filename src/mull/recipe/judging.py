@@ -17,7 +17,7 @@ from mull.engine.purse import Most, Prices, Purse, Usage, most_of
 from mull.evaluation.judge import JUDGED, JudgeConfig, Ruling, name_of, prompt, ruling, shown
 from mull.evaluation.sample import SampleConfig, to_judge
 from mull.model.load import load_model
-from mull.recipe.kind import Context, chat_of
+from mull.recipe.kind import Context, chat_of, check_room
 
 Prompts = dict[str, Message]
 
@@ -89,6 +89,8 @@ def _ask_here(context: Context, judge: JudgeConfig, prompts: Prompts, journal: J
         return
     loaded = load_model(context.models["keep.judge.model"], judge.dtype)
     chat, engine = chat_of(loaded, judge.template), LocalEngine(loaded.model, slots=judge.slots)
+    asked = [Problem("keep.judge", (prompts[name],), "open", {}) for name in missing]
+    check_room(loaded.model, chat, asked, judge.max_tokens)
     sampling = Sampling(judge.max_tokens, judge.temperature)
     for start in range(0, len(missing), judge.slots):
         if context.stop():
