@@ -23,6 +23,7 @@ from mull.core.thinking import R1_TAGS, split_completion
         ({"content": "6 × 7</think>42"}, "6 × 7", "42", True),
         ({"content": "<think>6 × 7, or"}, "6 × 7, or", "", False),
         ({"content": None, "reasoning_content": "6 × 7, or"}, "6 × 7, or", "", False),
+        ({"content": "<think>so 42</think>42", "reasoning": "6 × 7"}, "6 × 7\n\nso 42", "42", True),
         ({"content": "42"}, None, "42", True),
         ({"content": "42", "reasoning_content": ""}, None, "42", True),
         ({"content": [{"type": "text", "text": "4"}, {"type": "text", "text": "2"}]}, None, "42", True),

@@ -58,12 +58,14 @@ def said(message: Mapping[str, Any]) -> Said:
     content = _text(message.get("content"))
     fields = (message.get(key) for key in FIELDS)
     thought = next((value for value in fields if isinstance(value, str) and value.strip()), None)
-    if thought is not None:
-        # A server that cuts a thought off sends no content: then nobody can say that it was at its end.
-        return Said(thought.strip(), content.strip(), closed=bool(content.strip()))
     before, tag, after = content.partition(THINK_CLOSE)
     opened = before.lstrip().startswith(THINK_OPEN)
     inner = before.lstrip().removeprefix(THINK_OPEN).strip()
+    if thought is not None and opened and tag:  # a prompt that asks for think tags: what stands in them is thought too
+        return Said(f"{thought.strip()}\n\n{inner}", after.strip())
+    if thought is not None:
+        # A server that cuts a thought off sends no content: then nobody can say that it was at its end.
+        return Said(thought.strip(), content.strip(), closed=bool(content.strip()))
     if tag:
         return Said(inner, after.strip())
     return Said(inner, "", closed=False) if opened else Said(None, content.strip())
