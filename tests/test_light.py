@@ -24,7 +24,15 @@ assert not heavy, heavy
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["run", "--help"], ["report", "--help"], ["verify", "--help"], ["doctor", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["report", "--help"],
+        ["behaviours", "--help"],
+        ["verify", "--help"],
+        ["doctor", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(

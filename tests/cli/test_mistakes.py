@@ -105,12 +105,26 @@ def test_a_missing_or_broken_recipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{}", '{"stage": '])
-@pytest.mark.parametrize("name", ["run.json", "stages/base/stage.json"])
-def test_a_damaged_run(tmp_path: Path, name: str, text: str) -> None:
+def test_a_torn_stage_json(tmp_path: Path, text: str) -> None:
     path, out = recipe(tmp_path, BASE), tmp_path / "run"
     assert mull("run", path, "--out", out, "--quiet").returncode == 0
-    (out / name).write_text(text)
-    refused(mull("run", path, "--out", out, "--quiet"), "run")
+    (out / "stages" / "base" / "stage.json").write_text(text)
+    refused(mull("run", path, "--out", out, "--quiet"), "base", "--from base")
+    refused(mull("run", path, "--out", out, "--dry-run"), "base", "--from base")
+    assert mull("run", path, "--out", out, "--quiet", "--from", "base", "--dry-run").stdout.count("runs again") == 1
+    assert mull("run", path, "--out", out, "--quiet", "--from", "base").returncode == 0
+    assert json.loads((out / "stages" / "base" / "stage.json").read_text())["status"] == "done"
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{}", '{"stage": '])
+def test_a_torn_run_json_is_written_anew(tmp_path: Path, text: str) -> None:
+    path, out = recipe(tmp_path, BASE), tmp_path / "run"
+    assert mull("run", path, "--out", out, "--quiet").returncode == 0
+    (out / "run.json").write_text(text)
+    again = mull("run", path, "--out", out)
+    assert again.returncode == 0 and "run.json: could not be read; it is written anew" in again.stderr
+    assert "base     done before" in again.stderr
+    assert json.loads((out / "run.json").read_text())["status"] == "done"
 
 
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:

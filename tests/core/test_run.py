@@ -12,7 +12,7 @@ import pytest
 from mull.core.errors import UserError
 from mull.core.files import write_text
 from mull.core.rows import COLUMNS
-from mull.core.run import Run, StageDir, is_whole, locked
+from mull.core.run import Run, StageDir, damage, locked
 
 HOLDER = """
 import sys
@@ -96,7 +96,7 @@ def test_the_newest_whole_checkpoint_is_taken(tmp_path: Path) -> None:
     (saved[8] / "deep" / "state").unlink()
     assert stage.latest_checkpoint() == saved[6]
     (saved[6] / "manifest.json").write_text('{"weights": ')
-    assert not is_whole(saved[6])
+    assert damage(saved[6]) == "manifest.json has changed"
     assert stage.latest_checkpoint() == saved[4]
     (saved[4] / "manifest.json").unlink()
     assert stage.latest_checkpoint() == saved[2]

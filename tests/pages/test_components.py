@@ -112,7 +112,7 @@ def test_a_card_says_its_verdict_in_words_and_draws_the_interval():
     dots = [float(c.get("cx")) for c in bar.iter("circle")]
     left, right = float(interval.get("x")), float(interval.get("x")) + float(interval.get("width"))
     assert dots[0] < left < dots[1] < right
-    assert "not shown" in claim_card(ClaimCard("i", "S", False, 0.2, 0.2, None, None, 1, "b", "a", "n"), share)
+    assert "does not hold" in claim_card(ClaimCard("i", "S", False, 0.2, 0.2, None, None, 1, "b", "a", "n"), share)
     assert "not measured" in claim_card(ClaimCard("i", "S", None, None, None, None, None, 1, "b", "a", "n"), share)
 
 

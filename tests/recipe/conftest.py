@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import random
+from importlib import util
 from pathlib import Path
+from types import ModuleType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -180,3 +182,13 @@ def make_run():
 def world_run(tmp_path: Path) -> Path:
     """A run on the embedded world in which training helped."""
     return write_run(tmp_path / "zero-tiny", world_rows(3, False), world_rows(4, True), world_metrics())
+
+
+@pytest.fixture(scope="session")
+def every_kind() -> ModuleType:
+    """The module `every_kind.py` of this directory, which tests cannot import by its name."""
+    spec = util.spec_from_file_location("every_kind", Path(__file__).with_name("every_kind.py"))
+    assert spec and spec.loader
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -141,6 +141,9 @@ def test_stages_run_once_in_the_order_of_their_needs(tmp_path: Path) -> None:
     run = Run(out)
     assert run.stages == ["first", "second"]
     assert run.stage("second").read()["summary"] == {"total": 5}
+    memory = run.stage("second").read()["memory"]
+    assert memory.keys() == {"before", "peak"}
+    assert None in memory.values() or 0 < memory["before"] <= memory["peak"]
     assert run.read()["status"] == "done"
     before = snapshot(out / "stages")
     assert go(out, turned) == ["skipped first", "skipped second", "closed"]

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mull.cli.report import register
 from mull.core.errors import UserError
 from mull.recipe.chains import chosen, typical
+from mull.recipe.claims import DEFINITIONS
 from mull.recipe.report import read_report, report_html, write_report
 
 EVIL = "<think> <script>alert(1)</script> & \x00 </think> <answer> \"'><img src=x onerror=alert(2)> </answer>"
@@ -61,7 +62,9 @@ def test_the_page_tells_what_happened(page):
                   "checks:", "How it was made", "torch 2.13.0", "2 cores", "no problem here is of that split",
                   "another seed gives another model", "chain_mod, level 2"):  # fmt: skip
         assert words in said
-    assert said.count("✓ holds") == 5
+    assert page.count("holds</p>") == 5
+    # Each once more on the scorecard, and the base's attempts that thought are less often right than the trained ones.
+    assert said.count("✓ holds") == 2 * 5 + 1
 
 
 def test_the_page_is_one_small_file_that_loads_nothing(page):
@@ -130,6 +133,7 @@ def test_a_run_that_measured_nothing_still_has_a_page(tmp_path, make_stage):
     make_stage(tmp_path, "zero", "rl", {"init": "base"}, metrics=[{"step": 1, "reward": float("nan")}])
     html = report_html(read_report(tmp_path))
     assert html.count("not measured</p>") == 5
+    assert html.count("not measured</span>") == len(DEFINITIONS)
     assert "not recorded in this run" in html
     (tmp_path / "pre").mkdir()
     make_stage(tmp_path / "pre", "base", "pretrain", {})
@@ -139,7 +143,8 @@ def test_a_run_that_measured_nothing_still_has_a_page(tmp_path, make_stage):
 def test_two_rl_stages_are_told_apart(world_run, make_stage):
     make_stage(world_run, "again", "rl", {"init": "zero"}, metrics=[{"step": 1, "reward": 0.5}], start=12)
     report = read_report(world_run)
-    assert [c.stage for c in report.claims] == ["zero"] * 5 + ["again"] * 5
+    assert [c.stage for c in report.stages] == ["zero"] * 5 + ["again"] * 5
+    assert [c.stage for c in report.scorecard[:5]] == ["zero"] * 5
     html = report_html(report)
     assert re.search(r"<h1>From \d+% to", html)
     assert "Stage again" in html
@@ -150,7 +155,10 @@ def test_json_is_one_document_and_writes_nothing(world_run, app):
     assert result.exit_code == 0
     document = json.loads(result.stdout)
     ids = ["zero_improves", "thinking_grows", "checking_grows", "majority_helps", "pass_at_k_limit"]
-    assert [claim["id"] for claim in document["claims"]] == ids
+    assert [claim["id"] for claim in document["claims"]] == [*ids, *list(DEFINITIONS)[5:]]
+    for claim in document["claims"]:
+        assert {"holds", "n", "families", "ci_low", "ci_high", "reason"} <= claim.keys()
+        assert claim["holds"] is not None or claim["reason"]
     assert document["run"]["seed"] == 0
     assert document["seconds"]["zero"] == 150.0
     assert not (world_run / "report.html").exists()

@@ -73,7 +73,9 @@ def state(out: Path) -> dict[str, object]:
     for name in ("base", "zero"):
         found[f"{name} weights"] = sha256_file(run.stage(name).model / "model.safetensors")
         rows = run.stage(name).metrics()
-        found[f"{name} metrics"] = [{k: v for k, v in row.items() if k != "seconds"} for row in rows]
+        found[f"{name} metrics"] = [
+            {k: v for k, v in row.items() if k not in ("seconds", "peak_memory")} for row in rows
+        ]
     for name in ("zero", "after"):
         stage = run.stage(name)
         rows = [row for step in stage.rollout_steps() for row in stage.read_rollouts(step)]

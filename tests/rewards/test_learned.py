@@ -16,7 +16,8 @@ from mull.core.types import Completion, FinishReason, Message, Problem
 from mull.model.load import LoadedModel
 from mull.model.scalar import scalar_of
 from mull.model.tiny import TinyConfig, small_model, word_tokenizer
-from mull.rewards.learned import RewardModel, RewardModelUse, part_of
+from mull.rewards.judge import RewardModel
+from mull.rewards.learned import RewardModelUse, part_of
 from mull.rewards.score import RewardConfig, scorer
 from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 

@@ -61,3 +61,14 @@ def test_repetition_by_hand() -> None:
     assert repeated_share("a b c a b c", 3) == 0.25  # abc bca cab abc
     assert repeated_share("a b c d", 8) == repeated_share("") == 0.0
     assert repeated_share("x " * 100) == pytest.approx(92 / 93)
+
+
+def test_the_best_of_a_problem_are_picked_by_their_reward() -> None:
+    rows = [row("p", f"<think> {n} </think>", reward=r) for n, r in enumerate((0.1, 0.9, 0.5, 0.9))]
+    rows.append(row("q", reward=0.0))
+    kept = select(rows, KeepConfig(per_problem=2, pick="reward")).kept
+    assert [one["reward"] for one in kept] == [0.9, 0.9, 0.0]
+    one = select(rows, KeepConfig(per_problem=1, pick="reward")).kept
+    assert one == select(rows[::-1], KeepConfig(per_problem=1, pick="reward")).kept[::-1]  # a tie: by the hash
+    with pytest.raises(ValueError, match="needs per_problem"):
+        KeepConfig(pick="reward")

@@ -19,6 +19,7 @@ from mull.engine.local import LocalEngine
 from mull.model.load import LoadedModel
 from mull.model.scalar import scalar_of
 from mull.model.tiny import TinyConfig, small_model, word_tokenizer
+from mull.rewards.score import each
 from mull.rollout.collect import SamplingConfig
 from mull.tasks.iterator import TaskIterator
 from mull.tasks.registry import load_task
@@ -64,7 +65,7 @@ def run(path: Path, settings: PPOConfig, stop: Any = lambda: False) -> tuple[Sta
     def rows(step: int, groups: Any, trained: frozenset[int]) -> list[dict[str, Any]]:
         return rollout_rows(step, groups, lambda p, s: Reading(CHAT.parse((), ())[1], False), trained)
 
-    train_ppo(engine, both, CHAT, problems, says_yes, settings, 0, Loop(stage, settings, stop), rows)
+    train_ppo(engine, both, CHAT, problems, each(says_yes), settings, 0, Loop(stage, settings, stop), rows)
     return stage, both
 
 
@@ -95,6 +96,20 @@ def test_the_policy_learns(tmp_path: Path) -> None:
     stage, _ = run(tmp_path / "run", config())
     rewards = [row["reward"] for row in stage.metrics()]
     assert sum(rewards[-5:]) / 5 > sum(rewards[:5]) / 5 + 0.4
+
+
+def test_the_critic_s_passes_are_counted(tmp_path: Path) -> None:
+    """Everything is usable here: the critic reads every token of every stream, once to judge and once to learn."""
+    stage, both = run(tmp_path / "run", config(steps=2))
+    actor, critic = (sum(w.numel() for w in model.parameters()) for model in (both.actor.model, both.critic.model))
+    critic -= both.critic.model.get_input_embeddings().weight.numel()  # the actor's is its head, the critic's is not
+    for row in stage.metrics():
+        table = stage.read_rollouts(row["step"])
+        sampled = sum(len(r["token_ids"]) for r in table)
+        prompts = {r["group"]: len(r["prompt_ids"]) for r in table}
+        streams = sampled + sum(len(r["prompt_ids"]) for r in table)
+        wanted = actor * (2 * (sampled + sum(prompts.values())) + 6 * row["tokens"]) + critic * (2 + 6) * streams
+        assert row["flops"] == wanted
 
 
 def test_the_critic_learns_to_expect_what_comes(rollouts) -> None:

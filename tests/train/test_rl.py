@@ -12,6 +12,7 @@ import pytest
 from mull.core.chat import Chat
 from mull.core.config import parse_config
 from mull.core.errors import StageFailed
+from mull.core.memory import Meter
 from mull.core.rows import Reading, rollout_rows
 from mull.core.run import StageDir
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
@@ -100,3 +101,26 @@ def test_problems_that_are_always_solved_retire_though_their_groups_are_dropped(
     asked = [row["problem_id"] for step in range(8) for row in stage.read_rollouts(step)]
     assert asked.count(easy) == 2 * 4  # two groups of four, then never again
     assert {row["problem_id"] for row in stage.read_rollouts(7)} == {p.id for p in problems[1:]}
+
+
+def test_a_step_counts_its_flops_and_its_peak_of_memory(tmp_path: Path) -> None:
+    stage = train(tmp_path, lambda p, c: scored(c, float(c.sample % 2)), load_task("chain_mod:dev?limit=2"))
+    model = small_model(TinyConfig(hidden=16, layers=1, heads=2, kv_heads=1, feed_forward=16), TOKENIZER, 0)
+    parameters = sum(w.numel() for w in model.parameters())  # the head is the embedding: all of them work
+    for row in stage.metrics():
+        table = stage.read_rollouts(row["step"])
+        prompts = {r["group"]: len(r["prompt_ids"]) for r in table}
+        sampled = sum(prompts.values()) + sum(len(r["token_ids"]) for r in table)
+        assert row["flops"] == parameters * (2 * sampled + 6 * row["tokens"])
+        assert "peak_memory" not in row  # nobody gave this loop a meter
+
+
+def test_with_a_meter_every_step_has_its_own_peak(tmp_path: Path) -> None:
+    settings = parse_config(RLConfig, CONFIG, "zero")
+    loop = Loop(StageDir(tmp_path / "zero"), settings, memory=Meter())
+    assert loop.memory is not None
+    loop.memory.start()
+    loop.log(0, {"reward": 0.5})
+    (row,) = loop.stage.metrics()
+    assert row["peak_memory"] is None or row["peak_memory"] > -(1 << 30)
+    assert loop.last_metrics() == {"reward": 0.5}

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from mull import __version__
-from mull.cli import doctor, fetch, report, run, tasks, verify
+from mull.cli import behaviours, doctor, fetch, lineage, report, run, tasks, verify
 from mull.core.errors import StageFailed, Stopped, UserError
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, report, tasks, verify, fetch, doctor):
+for command in (run, report, behaviours, lineage, tasks, verify, fetch, doctor):
     command.register(app)
 
 

@@ -40,15 +40,15 @@ def claims_table(claims) -> str:
     from rich.console import Console
     from rich.table import Table
 
-    from mull.recipe.claims import change_text
+    from mull.recipe.claims import DEFINITIONS, change_text, counted_text
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0))
     for heading in ("holds", "claim", "change"):
         table.add_column(heading, no_wrap=heading == "holds")
     words = {True: "yes", False: "no", None: "not measured"}
     for claim in claims:
-        counted = f"\n{claim.n} problems, {claim.families} families" if claim.n else ""
-        table.add_row(words[claim.holds], claim.statement, change_text(claim) + counted)
+        counted = counted_text(claim, DEFINITIONS[claim.id])
+        table.add_row(words[claim.holds], claim.statement, "\n".join(filter(None, [change_text(claim), counted])))
     console = Console(no_color=True, highlight=False, markup=False, emoji=False)
     with console.capture() as captured:
         console.print(table)

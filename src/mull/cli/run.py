@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,8 +30,6 @@ def run(
     json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout")] = False,
 ) -> None:
     """Run a recipe. Finished stages are not run again; an interrupted run goes on where it was."""
-    import json as json_lines
-
     from mull.core.config import read_toml
 
     read_toml(recipe)  # a missing file is said at once, before torch is imported
@@ -44,12 +42,29 @@ def run(
     parsed = read_recipe(recipe, set_ or ())
     directory = out or Path("runs") / parsed.name
     if dry_run:
-        from mull.recipe.plan import lines, plan
-
-        planned = plan(parsed, directory, from_, until)
-        document = {"run": str(directory), "stages": [stage.to_json() for stage in planned]}
-        typer.echo(json_lines.dumps(document, ensure_ascii=False) if json else "\n".join(lines(planned)))
+        typer.echo("\n".join(_dry(parsed, directory, from_, until, json)))
         return
     summaries = run_recipe(parsed, directory, for_stderr(quiet), from_, until)
     if json:
+        import json as json_lines
+
         typer.echo(json_lines.dumps({"run": str(directory), "stages": summaries}, ensure_ascii=False))
+
+
+def _dry(recipe: Any, directory: Path, from_: str | None, until: str | None, json: bool) -> list[str]:
+    """What `--dry-run` prints: a line a stage and their sum, or one JSON document."""
+    from json import dumps
+
+    from mull.core.run import Run
+    from mull.recipe.estimate import estimate, total_words
+    from mull.recipe.plan import lines, plan
+
+    planned = plan(recipe, directory, from_, until)
+    found = {one.name: one for one in estimate(recipe, Run(directory), planned)}
+    if json:
+        stages = [p.to_json() | {"estimate": found[p.name].to_json() if p.name in found else None} for p in planned]
+        known = [one.seconds for one in found.values()]
+        total = None if None in known else sum(s for s in known if s is not None)
+        return [dumps({"run": str(directory), "stages": stages, "seconds": total}, ensure_ascii=False)]
+    shown = lines(planned, {name: one.words for name, one in found.items()})
+    return [*shown, total_words(list(found.values()))] if found else shown

@@ -110,6 +110,10 @@ class Chat:
             start = typed.end()
         return (*ids, *self._control(text[start:]), self.end_id)
 
+    def tag_ids(self, text: str) -> tuple[int, ...]:
+        """The ids of a tag, or of the rest of one, as the model itself would write it."""
+        return tuple(self._control(text))
+
     @cached_property
     def end_id(self) -> int:
         """The token that ends an assistant's turn: the template's, or the end of the sequence."""

@@ -56,7 +56,7 @@ def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
         fill(temporary)
         for file in temporary.rglob("*"):
             if file.is_file():
-                _fsync(file)
+                fsync(file)
         if path.exists():
             old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".old"))
             os.replace(path, old / path.name)
@@ -64,12 +64,13 @@ def write_directory(path: Path, fill: Callable[[Path], None]) -> None:
             shutil.rmtree(old)
         else:
             os.replace(temporary, path)
-        _fsync(path.parent)
+        fsync(path.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fsync(path: Path) -> None:
+def fsync(path: Path) -> None:
+    """Wait until what was written to a file or directory is on the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -87,8 +88,8 @@ def read_json_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield json.loads(line)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file.
+def read_json(path: Path, fix: str = "run its recipe again into a new directory") -> dict[str, Any]:
+    """The JSON object in a file; `fix` is what to do when there is none.
 
     Raises:
         UserError: it cannot be read, or holds something else.
@@ -96,9 +97,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); run its recipe again into a new directory") from None
+        raise UserError(f"{path}: cannot be read ({error}); {fix}") from None
     if not isinstance(value, dict):
-        raise UserError(f"{path}: expected one JSON object; run its recipe again into a new directory")
+        raise UserError(f"{path}: expected one JSON object; {fix}")
     return value
 
 

@@ -21,7 +21,7 @@ COLUMNS = {
     "prompt_ids": "list<int32>", "token_ids": "list<int32>", "logprobs": "list<float>", "finish": "string",
     "tokens": "int32", "thinking_tokens": "int32", "verdict": "string", "reason": "string", "answer": "string",
     "reward": "float", "parts": "string", "excluded": "string", "checks": "bool", "well_formed": "bool",
-    "version": "int32", "trained": "bool", "language_share": "float",
+    "version": "int32", "trained": "bool", "language_share": "float", "domain": "string", "budget": "int32",
 }  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def _row(step: int, number: int, group: Group, scored: Scored, judge: Judge, tra
         "answer": verdict.answer, "reward": scored.reward, "parts": json.dumps(dict(scored.parts)),
         "excluded": scored.excluded, "checks": read.checks, "well_formed": read.parts.well_formed,
         "version": completion.version, "trained": trained, "language_share": read.language_share,
+        "domain": problem.domain, "budget": None,
     }  # fmt: skip
 
 

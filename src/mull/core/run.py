@@ -23,8 +23,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mull.core.errors import UserError
-from mull.core.files import read_json, read_json_lines, sha256_file, write_directory, write_json, write_text
+from mull.core.disk import refusal
+from mull.core.errors import StageFailed, UserError
+from mull.core.files import fsync, read_json, read_json_lines, sha256_file, write_directory, write_json, write_text
 from mull.core.rows import read_rows, write_rows
 
 MANIFEST = "manifest.json"
@@ -49,49 +50,80 @@ def locked(directory: Path) -> Iterator[None]:
     lock = directory / ".lock"
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        file = lock.open("a+", encoding="utf-8")
+        file = lock.open("a+b", buffering=0)  # on a full disk closing must have nothing left to write
     except OSError as error:
-        raise UserError(f"{directory}: cannot be written ({error.strerror}); choose another place with --out") from None
+        raise _unwritable(directory, error) from None
     with file:
         try:
             flock(file, LOCK_EX | LOCK_NB)
         except OSError:
             file.seek(0)
-            owner = file.read().strip() or "another process"
+            owner = file.read().decode("utf-8", "replace").strip() or "another process"
             raise UserError(
                 f"{directory}: {owner} is running here; wait for it, or give this run a directory of its own with --out"
             ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},")
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}, since {now()},".encode())
+        except OSError as error:
+            raise _unwritable(directory, error) from None
         try:
             yield
         finally:
-            if made and [path.name for path in directory.iterdir()] == [".lock"]:
-                lock.unlink()
-                directory.rmdir()
+            with contextlib.suppress(FileNotFoundError):  # somebody removed it all meanwhile
+                if made and [path.name for path in directory.iterdir()] == [".lock"]:
+                    lock.unlink()
+                    directory.rmdir()
+
+
+def _unwritable(directory: Path, error: OSError) -> UserError:
+    said = refusal(error, directory).partition("; ")[2]
+    return UserError(
+        f"{directory}: cannot be written ({error.strerror}); {f'{said}, or ' if said else ''}"
+        "choose another place with --out"
+    )
 
 
 class StageDir:
-    """The files of one stage.
+    """The files of one stage. `say` is told, in one line, of what was found damaged.
 
     Example: `stage = Run(path).stage("zero"); stage.log({"step": 0, "reward": 0.2})`
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None] = lambda text: None) -> None:
         self.path = path
         self.name = path.name
+        self.say = say
+        self._begun = False
 
     # -- what the stage is
 
     def read(self) -> dict[str, Any]:
-        """stage.json, {} when the stage was never begun."""
+        """stage.json, {} when the stage was never begun.
+
+        Raises:
+            UserError: it cannot be read.
+        """
         file = self.path / "stage.json"
-        return read_json(file) if file.exists() else {}
+        return read_json(file, f"--from {self.name} does this stage and all later ones again") if file.exists() else {}
 
     def write(self, **changes: Any) -> None:
-        """Change keys of stage.json."""
+        """Change keys of stage.json.
+
+        Raises:
+            StageFailed: this object wrote it before, and it is gone.
+        """
+        self._check_present()
         write_json(self.path / "stage.json", {**self.read(), **changes})
+        self._begun = True
+
+    def _check_present(self) -> None:
+        """A directory that was taken away is not made again: what was written there then would belong to nothing."""
+        if self._begun and not (self.path / "stage.json").exists():
+            raise StageFailed(
+                f"{self.path} was removed or moved during the run; put it back, and the same command goes on, "
+                "or choose another place with --out"
+            )
 
     @property
     def model(self) -> Path:
@@ -103,14 +135,20 @@ class StageDir:
         """Where the conversations that the stage made are, once it is done."""
         return self.path / "traces.jsonl"
 
+    @property
+    def steps(self) -> Path:
+        """Where the chains whose steps the stage labelled are, once it is done."""
+        return self.path / "steps.jsonl"
+
     def output(self, made: str) -> Path:
-        """Where what the stage makes is: "model", "score" (a model that gives one) or "traces"."""
-        return {"model": self.model, "score": self.model, "traces": self.traces}[made]
+        """Where what the stage makes is: "model", "score" (a model that gives one), "traces" or "steps"."""
+        return {"model": self.model, "score": self.model, "traces": self.traces, "steps": self.steps}[made]
 
     # -- metrics
 
     def log(self, row: Mapping[str, Any]) -> None:
         """Append a row to metrics.jsonl; numbers that are not finite are written as null."""
+        self._check_present()
         clean = {k: None if isinstance(v, float) and v - v != 0 else v for k, v in row.items()}
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
@@ -130,6 +168,7 @@ class StageDir:
 
     def write_rollouts(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """One Parquet file for the rollouts of a step; columns as in `core.rows`."""
+        self._check_present()
         write_rows(self.path / "rollouts" / f"step-{step:06d}.parquet", rows)
 
     def rollout_steps(self) -> list[int]:
@@ -150,6 +189,10 @@ class StageDir:
 
     def save_checkpoint(self, step: int, fill: Callable[[Path], None]) -> Path:
         """A checkpoint after `step` steps: a directory made by `fill`, with the hash of every file, atomic."""
+        self._check_present()
+        metrics = self.path / "metrics.jsonl"
+        if metrics.exists():
+            fsync(metrics)  # or a power cut could keep the checkpoint and lose rows that it covers
 
         def fill_and_sign(path: Path) -> None:
             fill(path)
@@ -161,11 +204,30 @@ class StageDir:
         return target
 
     def latest_checkpoint(self) -> Path | None:
-        """The newest checkpoint whose files are what its manifest says; None when there is none."""
+        """The newest checkpoint whose files are what its manifest says, None when there is none; damage is said.
+
+        Raises:
+            UserError: one that is there may not be read.
+        """
+        damaged: list[str] = []
         for step in reversed(self._checkpoints()):
-            if is_whole(self._checkpoint(step)):
+            wrong = damage(self._checkpoint(step))
+            if not wrong:
+                self._say_damaged(damaged, f"goes on after step {step}")
                 return self._checkpoint(step)
+            damaged.append(f"{self._checkpoint(step)} is damaged ({wrong})")
+        self._say_damaged(damaged, "no other is left: the stage begins anew")
         return None
+
+    def _say_damaged(self, damaged: list[str], then: str) -> None:
+        if damaged:
+            self.say(f"stage {self.name}: {', '.join(damaged)}; {then}")
+
+    def cut_checkpoints(self, step: int) -> None:
+        """Forget the checkpoints after `step`: damaged ones, which would count as the newest when old ones go."""
+        for found in self._checkpoints():
+            if found > step:
+                shutil.rmtree(self._checkpoint(found))
 
     def keep_last(self, count: int) -> None:
         """Delete all but the newest `count` checkpoints."""
@@ -192,17 +254,37 @@ class StageDir:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
     def reset(self) -> None:
-        """Forget everything about the stage."""
+        """Forget everything about the stage; its stage.json first, or a killed reset would leave a done stage."""
+        with contextlib.suppress(OSError):
+            (self.path / "stage.json").unlink()
         shutil.rmtree(self.path, ignore_errors=True)
+        self._begun = False
 
 
-def is_whole(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is there and has the hash its manifest says."""
+def damage(checkpoint: Path) -> str:
+    """What is wrong with a checkpoint's files by its manifest: `"optimizer.pt has changed"`; "" when all is well.
+
+    Raises:
+        UserError: a file that is there may not be read: nothing is known of it.
+    """
+    name = MANIFEST
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-        return all(sha256_file(checkpoint / name) == digest for name, digest in manifest.items())
-    except (OSError, ValueError):
-        return False
+        if not isinstance(manifest, dict):
+            return f"{MANIFEST} has changed"
+        there = {str(p.relative_to(checkpoint)) for p in checkpoint.rglob("*") if p.is_file()} - {MANIFEST}
+        for name in sorted({*manifest, *there}):
+            if name not in there:
+                return f"{name} is missing"
+            if sha256_file(checkpoint / name) != manifest.get(name):
+                return f"{name} has changed"
+    except FileNotFoundError:
+        return f"{name} is missing"
+    except ValueError:
+        return f"{name} has changed"
+    except OSError as error:
+        raise UserError(f"{checkpoint / name}: cannot be read ({error.strerror}); make it readable") from None
+    return ""
 
 
 class Run:
@@ -214,8 +296,13 @@ class Run:
     @property
     def stages(self) -> list[str]:
         """Names of the stages that were begun, oldest first."""
-        found = [(str(read_json(f).get("started")), f.parent.name) for f in self.path.glob("stages/*/stage.json")]
-        return [name for _, name in sorted(found)]
+        return sorted((f.parent.name for f in self.path.glob("stages/*/stage.json")), key=self._started)
+
+    def _started(self, name: str) -> tuple[str, str]:
+        """When a stage was begun; one that cannot be read comes first, and whoever reads it is told so."""
+        with contextlib.suppress(UserError):
+            return str(self.stage(name).read().get("started")), name
+        return "", name
 
     def stage(self, name: str) -> StageDir:
         """The directory of a stage, made or not."""
@@ -230,13 +317,19 @@ class Run:
         file = self.path / "run.json"
         if not file.exists():
             raise UserError(f"{self.path}: no run here (run.json is missing); name a directory that mull run has made")
-        return read_json(file)
+        return read_json(file, "run the recipe again: finished stages are kept, and it is written anew")
+
+    def known(self) -> dict[str, Any]:
+        """run.json as far as there is one; {} where it is missing or cannot be read."""
+        with contextlib.suppress(UserError):
+            return self.read()
+        return {}
 
     def begin(self, name: str, seed: int, **more: Any) -> None:
         """Write run.json, or mark a run that is taken up again; `more` is kept with it."""
         for left in self.path.glob(".*.part"):
             left.unlink()
-        created = (self.read() if (self.path / "run.json").exists() else {}).get("created") or now()
+        created = self.known().get("created") or now()
         record = {"name": name, "seed": seed, "created": created, "updated": now(), "status": "running", **more}
         write_json(self.path / "run.json", {**record, "versions": versions(), "machine": machine()})
 
@@ -246,10 +339,10 @@ class Run:
 
     def discard(self) -> None:
         """Remove what `begin` and the recipe wrote; for a run in which no stage was begun."""
-        for name in ("run.json", "recipe.toml", "lineage.json"):
-            (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             (self.path / "stages").rmdir()
+        for name in ("recipe.toml", "lineage.json", "run.json"):  # the last is what makes the directory a run's
+            (self.path / name).unlink(missing_ok=True)
 
 
 def versions() -> dict[str, str]:

@@ -20,7 +20,7 @@ from mull.core.files import write_text
 from mull.core.run import StageDir
 from mull.core.types import Problem
 from mull.engine.remote import RemoteConfig
-from mull.evaluation.evaluate import AskConfig
+from mull.evaluation.evaluate import AskingConfig
 from mull.evaluation.judge import JudgeConfig, Ruling, is_asked
 from mull.rollout.select import KeepConfig, Selection, select
 
@@ -33,7 +33,7 @@ class JudgedKeepConfig(KeepConfig):
     judge: JudgeConfig | None = None
 
 
-class SampleConfig(AskConfig):
+class SampleConfig(AskingConfig):
     """Which model is asked what, and what is kept of its answers."""
 
     kind: Literal["sample"]
@@ -91,9 +91,7 @@ def keep(
     selection = Selection(selection.kept, {**selection.dropped, **dropped})
     if not selection.kept:
         raise UserError(f"none of {len(rows)} samples was kept ({_reasons(selection)}); loosen keep, or sample more")
-    by_id = {problem.id: problem for problem in problems}
-    lines = [json.dumps(trace(row, by_id[row["problem_id"]]), ensure_ascii=False) for row in selection.kept]
-    write_text(stage.traces, "".join(line + "\n" for line in lines))
+    write_traces(selection.kept, problems, stage)
     solved = {row["problem_id"] for row in selection.kept}
     return {
         "samples": len(rows), "kept": len(selection.kept), "dropped": selection.dropped,
@@ -103,6 +101,13 @@ def keep(
 
 def _ruled(row: Mapping[str, Any], ruling: Ruling | None) -> Mapping[str, Any]:
     return row if ruling is None else {**row, "verdict": "correct", "judged": True}
+
+
+def write_traces(rows: Iterable[Mapping[str, Any]], problems: Iterable[Problem], stage: StageDir) -> None:
+    """Rollout rows as the stage's conversations; each begins with its problem's own messages."""
+    by_id = {problem.id: problem for problem in problems}
+    lines = [json.dumps(trace(row, by_id[row["problem_id"]]), ensure_ascii=False) for row in rows]
+    write_text(stage.traces, "".join(line + "\n" for line in lines))
 
 
 def _reasons(selection: Selection) -> str:

@@ -25,7 +25,7 @@ from mull.engine.crowd import Question, said_of
 from mull.engine.journal import Journal
 from mull.engine.purse import Most, Prices, Purse, guess_of, most_of
 from mull.engine.remote import RemoteConfig
-from mull.evaluation.evaluate import AskConfig
+from mull.evaluation.evaluate import AskingConfig
 from mull.rewards.score import RewardConfig, score
 from mull.tasks.world.words import lexicon
 
@@ -42,7 +42,7 @@ def question(
     return Question(key, body, most_of(messages, settings["max_tokens"]))
 
 
-def questions(problems: Sequence[Problem], remote: RemoteConfig, config: AskConfig, seed: int) -> list[Question]:
+def questions(problems: Sequence[Problem], remote: RemoteConfig, config: AskingConfig, seed: int) -> list[Question]:
     """All that is asked, problem by problem, `config.samples` each."""
     found = []
     for draw, problem in enumerate(problems):
@@ -64,7 +64,7 @@ def _seed(*parts: int) -> int:
 
 
 def write_rows(
-    problems: Sequence[Problem], asked: Sequence[Question], journal: Journal, config: AskConfig, stage: StageDir
+    problems: Sequence[Problem], asked: Sequence[Question], journal: Journal, config: AskingConfig, stage: StageDir
 ) -> list[dict[str, Any]]:
     """Score what was answered, a file of rollouts a chunk; chunks on disk are not scored again. Gives all rows back."""
     done = set(stage.rollout_steps())
@@ -83,7 +83,7 @@ def write_rows(
 
 
 def _rows(
-    step: int, draw: int, problem: Problem, records: dict[int, dict[str, Any]], config: AskConfig
+    step: int, draw: int, problem: Problem, records: dict[int, dict[str, Any]], config: AskingConfig
 ) -> list[dict[str, Any]]:
     reward = config.reward.model_copy(update={"format": "free"})
     read = {sample: _scored(problem, sample, record, reward) for sample, record in records.items()}
@@ -110,7 +110,7 @@ def _scored(problem: Problem, sample: int, record: dict[str, Any], reward: Rewar
     return score(problem, completion, parts, reward, limit=0), parts
 
 
-def estimate(remote: RemoteConfig, problems: Sequence[Problem], config: AskConfig) -> str:
+def estimate(remote: RemoteConfig, problems: Sequence[Problem], config: AskingConfig) -> str:
     """What asking all of it takes at most, in one line; see `mull.engine.purse` for how it is reckoned."""
     each = [[{"role": m.role, "content": m.content} for m in problem.messages] for problem in problems]
     prompts, requests = sum(map(guess_of, each)) * config.samples, len(problems) * config.samples

@@ -74,15 +74,22 @@ def save_scalar(model: Any, tokenizer: Any, directory: Path) -> None:
     write_directory(directory, fill)
 
 
+def check_scalar(source: str | Path) -> None:
+    """Raises UserError where there is no model directory."""
+    if not (Path(source).expanduser() / "config.json").is_file():
+        raise UserError(
+            f"{source}: no model directory; name a stage of kind prm or reward_model, or one saved with one label"
+        )
+
+
 def load_scalar(source: str | Path, dtype: torch.dtype = torch.float32) -> LoadedScalar:
     """A saved scalar model in eval mode.
 
     Raises:
         UserError: nothing there, or no model with one score.
     """
+    check_scalar(source)
     path = Path(source).expanduser()
-    if not (path / "config.json").is_file():
-        raise UserError(f"{source}: no model directory; name a stage of kind reward_model, or one saved with one label")
     try:
         with quietly():
             model, info = AutoModelForSequenceClassification.from_pretrained(

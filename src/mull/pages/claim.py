@@ -13,7 +13,7 @@ from mull.pages.markup import Child, Markup, tag
 from mull.pages.numbers import finite
 
 WIDTH, HEIGHT, PAD, LINE = 320, 30, 8, 15
-VERDICTS = {True: ("yes", "✓", "holds"), False: ("no", "✕", "not shown"), None: ("open", "–", "not measured")}
+VERDICTS = {True: ("yes", "✓", "holds"), False: ("no", "✕", "does not hold"), None: ("open", "–", "not measured")}
 
 
 @dataclass(frozen=True)

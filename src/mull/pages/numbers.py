@@ -45,6 +45,16 @@ def times(value: float | None) -> str:
     return MISSING if value is None or not math.isfinite(value) else f"{value:.2f}×"
 
 
+def size(value: float | None) -> str:
+    """Bytes in decimal units, three significant digits: `812 MB`, `1.3 GB`."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if abs(value) >= 0.9995 * factor:
+            return f"{number(value / factor)} {unit}"
+    return f"{number(value)} B"
+
+
 def duration(seconds: float | None) -> str:
     """`8.2 s`, `6 min 05 s`, `2 h 14 min`."""
     if seconds is None or not math.isfinite(seconds) or seconds < 0:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from mull.pages.chain import ChainLine, ChainView, chain_pair, raw_lines
 from mull.pages.markup import Markup
 from mull.pages.numbers import number
-from mull.recipe.evidence import Asked, Pair, Sample
+from mull.recipe.evidence import Pair
+from mull.recipe.samples import Asked, Sample
 from mull.tasks.world.explain import TASKS, explain
 
 QUANTILES = (0.9, 0.5, 0.1)

@@ -1,97 +1,25 @@
-"""What a finished run recorded, read back for its report: stages, curves, and every evaluation sample.
+"""What a finished run recorded, read back for its report: stages, curves, and which evaluations belong together.
 
 A run directory is the only source; nothing is computed by a model here and nothing is written. Left out on purpose: any
-judgement (claims.py) and any layout (report.py).
+judgement (claims) and any layout (report.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from mull.core.config import read_toml
 from mull.core.errors import UserError
 from mull.core.files import read_json, read_json_lines
-from mull.stats import cons_at_k, pass_at_k
+from mull.recipe.samples import Asked, Problems, read_evaluation
 
 NAN = float("nan")
-# Verdicts that say nothing about the model; every other one but `correct` counts as not solved.
-OURS = ("timeout", "error")
-NEEDED = ("problem_id", "verdict")
-WANTED = (
-    *NEEDED, "task", "split", "family", "level", "language", "prompt", "text", "sample", "finish", "tokens",
-    "thinking_tokens", "answer", "checks", "reason",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One completion of an evaluation. `correct` is None where its verdict is no evidence, `checks` where unknown.
-
-    Example: `Sample(True, "4", 88.0, True, False, "<think> …", 0)`
-    """
-
-    correct: bool | None
-    answer: str | None
-    thinking: float
-    checks: bool | None
-    truncated: bool | None
-    text: str
-    number: int
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A problem as one evaluation asked it, with all its samples.
-
-    Example: `Asked("chain_mod", "chain_mod/3 5 +/en", "3-5", "test", "en", 1, "3 5 + compute", samples)`
-    """
-
-    task: str
-    problem: str
-    family: str
-    split: str
-    language: str
-    level: int | None
-    prompt: str
-    samples: tuple[Sample, ...]
-
-    @property
-    def judged(self) -> tuple[Sample, ...]:
-        return tuple(s for s in self.samples if s.correct is not None)
-
-    def pass_at(self, k: int) -> float:
-        """pass@k of this problem; nan with fewer than k judged samples."""
-        judged = self.judged
-        return pass_at_k(len(judged), sum(s.correct is True for s in judged), k)
-
-    def cons_at(self, k: int) -> float:
-        """cons@k of this problem: the vote reads canonical answers, the verdict only grades the winner."""
-        judged = self.judged
-        return cons_at_k([s.answer for s in judged], [s.correct is True for s in judged], k)
-
-    @property
-    def thinking(self) -> float:
-        """Mean thinking tokens, 0 for a completion without a thought."""
-        return _mean([s.thinking for s in self.samples])
-
-    @property
-    def truncated(self) -> float:
-        return _mean([NAN if s.truncated is None else float(s.truncated) for s in self.samples])
-
-    @property
-    def checking(self) -> tuple[int, int]:
-        """How many of this problem's thoughts check, and how many thoughts there are."""
-        thoughts = [s for s in self.samples if s.thinking > 0 and s.checks is not None]
-        return sum(s.checks is True for s in thoughts), len(thoughts)
+SAMPLING = ("template", "prefix", "temperature", "top_p", "top_k", "min_p", "max_tokens", "sampling")
 
 
 @dataclass(frozen=True)
@@ -105,6 +33,7 @@ class Stage:
     started: float
     finished: float
     directory: Path
+    summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -135,10 +64,9 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An rl stage with the evaluations before and after it, and the problems that both asked, in a fixed order."""
+class Compared:
+    """Two evaluations (None where there is none) and the problems that both asked, in a fixed order."""
 
-    stage: Stage
     before: Stage | None
     after: Stage | None
     problems: tuple[tuple[Asked, Asked], ...]
@@ -146,6 +74,17 @@ class Pair:
     @property
     def families(self) -> list[str]:
         return [after.family for _, after in self.problems]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(sorted({after.task for _, after in self.problems}))
+
+
+@dataclass(frozen=True)
+class Pair(Compared):
+    """An rl stage with the evaluations before and after it."""
+
+    stage: Stage
 
 
 def read_run(path: Path) -> Run:
@@ -180,103 +119,91 @@ def read_run(path: Path) -> Run:
     return Run(path, str(recipe.get("name") or path.resolve().name), stages, text, info)
 
 
+class Evidence:
+    """What the evaluations of a run hold, each read once.
+
+    Problems of domain "general", whose good replies no rule knows, are left out but where they are asked for, and where
+    an evaluation asked nothing else.
+
+    Example: `Evidence(read_run(path)).compare("base", "zero").problems`
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self._read: dict[str, dict[int | None, Problems]] = {}
+
+    def asked(self, stage: Stage, general: bool = False) -> Problems:
+        """What an evaluate stage asked without a budget; with `general` all of it.
+
+        Raises:
+            UserError: a rollout file cannot be read or lacks a column that is needed.
+        """
+        every = self._all(stage).get(None, {})
+        return every if general else _verifiable(every)
+
+    def by_budget(self, stage: Stage) -> dict[int | None, Problems]:
+        """Thinking budget → what an evaluate stage asked at it; raises as `asked`."""
+        return {budget: _verifiable(problems) for budget, problems in self._all(stage).items()}
+
+    def _all(self, stage: Stage) -> dict[int | None, Problems]:
+        if stage.name not in self._read:
+            self._read[stage.name] = read_evaluation(stage.directory)
+        return self._read[stage.name]
+
+    def compare(self, before: str, after: str, general: bool = False) -> Compared:
+        """Two models on the problems that both were asked, by the two measurements that match best."""
+        return self.match(self.measurements(before), self.measurements(after), general)
+
+    def match(self, befores: Sequence[Stage], afters: Sequence[Stage], general: bool = False) -> Compared:
+        """The two evaluations that match best: same tasks, a test split, same sampling, the order of the recipe."""
+        ranked = [
+            (
+                bool(set(b.tasks) & set(a.tasks)),
+                set(b.tasks) == set(a.tasks),
+                any("test" in t for t in a.tasks),
+                sum(b.config.get(key) == a.config.get(key) for key in SAMPLING),
+                -i,
+                b,
+                a,
+            )
+            for i, (b, a) in enumerate((b, a) for a in afters for b in befores)
+        ]
+        if not ranked:
+            return Compared(befores[0] if befores else None, afters[0] if afters else None, ())
+        before, after = max(ranked, key=lambda r: r[:5])[5:]
+        return Compared(before, after, self.shared(self.asked(before, general), self.asked(after, general)))
+
+    @staticmethod
+    def shared(first: Problems, second: Problems) -> tuple[tuple[Asked, Asked], ...]:
+        """The problems of both, in a fixed order."""
+        return tuple((first[key], second[key]) for key in sorted(first.keys() & second.keys()))
+
+    def measurements(self, model: str) -> list[Stage]:
+        """The evaluate stages of a model that sample freely: no budgets, a temperature above 0."""
+        return [s for s in self.evaluations(model) if not s.config.get("budgets") and s.config.get("temperature") != 0]
+
+    def evaluations(self, model: str | None = None) -> list[Stage]:
+        """All evaluate stages of a model, or of any."""
+        measured = [s for s in self.run.stages if s.kind == "evaluate"]
+        return [s for s in measured if model in (None, s.config.get("model"))]
+
+    def pairs(self) -> tuple[Pair, ...]:
+        """Each rl stage of the run with what was measured before and after it."""
+        found = []
+        for stage in (s for s in self.run.stages if s.kind == "rl"):
+            both = self.compare(str(stage.config.get("init")), stage.name)
+            found.append(Pair(both.before, both.after, both.problems, stage))
+        return tuple(found)
+
+
+def _verifiable(problems: Problems) -> Problems:
+    """The problems that rules can judge; all, where there are none."""
+    return {key: asked for key, asked in problems.items() if asked.domain != "general"} or problems
+
+
 def read_pairs(run: Run) -> tuple[Pair, ...]:
     """Each rl stage of the run with what was measured before and after it."""
-    cache: dict[str, dict[tuple[str, str], Asked]] = {}
-
-    def asked(stage: Stage) -> dict[tuple[str, str], Asked]:
-        if stage.name not in cache:
-            cache[stage.name] = read_evaluation(stage)
-        return cache[stage.name]
-
-    pairs = []
-    for stage in (s for s in run.stages if s.kind == "rl"):
-        before, after = _evaluations(run, stage)
-        shared = []
-        if before and after:
-            first, second = asked(before), asked(after)
-            shared = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
-        pairs.append(Pair(stage, before, after, tuple(shared)))
-    return tuple(pairs)
-
-
-def _evaluations(run: Run, stage: Stage) -> tuple[Stage | None, Stage | None]:
-    """The evaluate stages of the rl stage's start and of its result: on the same tasks, on a test split first."""
-    measured = [s for s in run.stages if s.kind == "evaluate"]
-    befores = [s for s in measured if s.config.get("model") == stage.config.get("init")]
-    afters = [s for s in measured if s.config.get("model") == stage.name]
-    ranked = [
-        (bool(set(b.tasks) & set(a.tasks)), set(b.tasks) == set(a.tasks), any("test" in t for t in a.tasks), -i, b, a)
-        for i, (b, a) in enumerate((b, a) for a in afters for b in befores)
-    ]
-    if ranked:
-        return max(ranked, key=lambda r: r[:4])[4:]
-    return (befores[0] if befores else None), (afters[0] if afters else None)
-
-
-def read_evaluation(stage: Stage) -> dict[tuple[str, str], Asked]:
-    """Every problem that an evaluate stage asked, by (task, problem id).
-
-    Raises:
-        UserError: a rollout file cannot be read or lacks a column that is needed.
-    """
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for file in sorted((stage.directory / "rollouts").glob("*.parquet")):
-        for row in _rows(file):
-            key = (str(row.get("task") or "").partition(":")[0], str(row["problem_id"]))
-            rows.setdefault(key, []).append(row)
-    return {key: _asked(key, group) for key, group in rows.items()}
-
-
-def _rows(file: Path) -> list[dict[str, Any]]:
-    try:
-        names = pq.read_schema(file).names
-        missing = [name for name in NEEDED if name not in names]
-        if missing:
-            raise UserError(f"{file}: column {missing[0]!r} is missing; run its evaluate stage again")
-        return pq.read_table(file, columns=[name for name in WANTED if name in names]).to_pylist()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{file}: cannot be read ({error}); run its evaluate stage again") from None
-
-
-def _asked(key: tuple[str, str], rows: list[dict[str, Any]]) -> Asked:
-    first = rows[0]
-    level = _number(first.get("level"))
-    return Asked(
-        key[0], key[1], str(first.get("family") or key[1]),
-        str(first.get("split") or ""), str(first.get("language") or ""),
-        None if math.isnan(level) else int(level), str(first.get("prompt") or ""), tuple(map(_sample, rows)),
-    )  # fmt: skip
-
-
-def _sample(row: Mapping[str, Any]) -> Sample:
-    verdict, finish, number = row["verdict"], row.get("finish"), _number(row.get("sample"))
-    answer = row.get("answer")
-    return Sample(
-        correct=None if verdict is None or verdict in OURS else verdict == "correct",
-        answer=answer if isinstance(answer, str) and answer else None,
-        thinking=_number(row.get("thinking_tokens")),
-        checks=_flag(row.get("checks")),
-        truncated=None if finish is None else finish == "length",
-        text=str(row.get("text") or ""),
-        number=0 if math.isnan(number) else int(number),
-        reason=str(row.get("reason") or ""),
-    )
-
-
-def _flag(value: Any) -> bool | None:
-    """A column that may hold booleans, 0/1, None or nan."""
-    known = _number(value)
-    return None if math.isnan(known) else known > 0
-
-
-def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else NAN
-
-
-def _mean(values: list[float]) -> float:
-    known = [v for v in values if not math.isnan(v)]
-    return sum(known) / len(known) if known else NAN
+    return Evidence(run).pairs()
 
 
 def _stage(file: Path) -> Stage:
@@ -284,6 +211,7 @@ def _stage(file: Path) -> Stage:
     return Stage(
         file.parent.name, str(row.get("kind") or ""), str(row.get("status") or "unknown"), row.get("config") or {},
         _time(row.get("started")), _time(row.get("finished")), file.parent,
+        row.get("summary") or {},
     )  # fmt: skip
 
 
@@ -294,4 +222,4 @@ def _time(value: Any) -> float:
             return datetime.fromisoformat(value).timestamp()
         except ValueError:
             return NAN
-    return _number(value)
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else NAN

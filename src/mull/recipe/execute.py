@@ -1,15 +1,17 @@
 """Runs a recipe: stages in order, each once. Interrupted ones are taken up where their last checkpoint left them.
 
 A finished stage with its old fingerprint (`graph`) is not run again; one whose fingerprint changed stops the run before
-anything is touched, so that no result is overwritten by accident. A mistake that only shows when a stage begins leaves
-nothing of that stage behind. Left out on purpose: parallel stages.
+anything is touched, so that no result is overwritten by accident. What a stage builds on is as it was when it was made
+(`intact`). A mistake that only shows when a stage begins leaves nothing of that stage behind; a disk that refuses
+something is one line, and nothing recorded is lost. Left out on purpose: parallel stages.
 """
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,10 +19,14 @@ from typing import Any, Protocol
 import torch
 
 from mull.core.config import decisive
+from mull.core.disk import refusal, said_of_the_disk
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
-from mull.core.files import sha256_directory, sha256_file, write_json, write_text
+from mull.core.files import write_json, write_text
+from mull.core.memory import Meter
 from mull.core.run import Run, StageDir, locked, now
+from mull.model.processor import return_memory
 from mull.recipe.graph import Origin, Recipe, Stage, first_difference, origins
+from mull.recipe.intact import hash_of, refuse_altered, refuse_changed_input, refuse_lost_output
 from mull.recipe.kind import Context
 from mull.recipe.toml import to_toml
 
@@ -33,6 +39,7 @@ class Progress(Protocol):
     def update(self, done: int, metrics: dict[str, float]) -> None: ...
     def finish(self, stage: str, summary: dict[str, Any]) -> None: ...
     def note(self, text: str) -> None: ...
+    def warn(self, text: str) -> None: ...
     def close(self) -> None: ...
 
 
@@ -43,18 +50,19 @@ def run_recipe(
 
     Raises:
         UserError: another process runs here, the directory holds another recipe's results, or a stage is unknown.
-        StageFailed: a stage stopped to prevent harm; names its last good checkpoint.
+        StageFailed: a stage stopped to prevent harm, or the disk refused something; names the last good checkpoint.
         Stopped: Ctrl-C; the state is saved.
     """
     chosen = chosen_stages(recipe, from_, until)
     sources = origins(recipe)
-    if out.is_dir() and not (out / "run.json").exists() and any(_is_foreign(path) for path in out.iterdir()):
-        raise UserError(f"{out}: holds files but no run; name an empty or new directory with --out")
-    with locked(out):
+    refuse_foreign(out)
+    with locked(out), said_of_the_disk(out):
         run = Run(out)
         redone = redone_stages(recipe, run, sources, from_)
         refuse_changes(recipe, run, sources, redone)
         _refuse_lacking(run, chosen, redone)
+        if (out / "run.json").exists() and not run.known():
+            progress.warn(f"{out / 'run.json'}: could not be read; it is written anew")
         for name in redone:
             run.stage(name).reset()
         run.begin(recipe.name, recipe.seed, **({"from": from_} if from_ else {}))
@@ -69,7 +77,7 @@ def _run_stages(recipe: Recipe, run: Run, chosen: list[Stage], sources: dict[str
     try:
         with interrupts(progress.note) as stop:
             for stage in chosen:
-                _run_stage(recipe, run, stage, sources[stage.name], stop, progress)
+                _run_stage(recipe, run, stage, sources, stop, progress)
                 _describe(recipe, run, sources)
         status = "done" if all(run.stage(n).read().get("status") == "done" for n in recipe.stages) else "partial"
     except (Stopped, KeyboardInterrupt):
@@ -82,7 +90,18 @@ def _run_stages(recipe: Recipe, run: Run, chosen: list[Stage], sources: dict[str
     finally:
         progress.close()
         if (run.path / "run.json").exists():
-            run.end(status)
+            with contextlib.suppress(OSError):  # of a disk that refuses, what is on its way says more
+                run.end(status)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Raises UserError when `out` is something else than a run or a place for one."""
+    try:
+        files = list(out.iterdir()) if out.exists() else []
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another place with --out") from None
+    if not (out / "run.json").exists() and any(_is_foreign(path) for path in files):
+        raise UserError(f"{out}: holds files but no run; name an empty or new directory with --out")
 
 
 def _is_foreign(path: Path) -> bool:
@@ -105,11 +124,11 @@ def redone_stages(recipe: Recipe, run: Run, sources: dict[str, Origin], from_: s
     """The stages that `from_` wants done again: none where the same command was interrupted and now goes on."""
     if from_ is None:
         return []
-    record = run.read() if (run.path / "run.json").exists() else {}
-    interrupted = record.get("from") == from_ and record.get("status") in ("running", "stopped")
-    if interrupted and all(name in sources and is_same(run.stage(name), sources[name]) for name in run.stages):
-        return []
-    names = list(recipe.stages)
+    names, record = list(recipe.stages), run.known()
+    interrupted = record.get("from") == from_ and record.get("status") in ("running", "stopped", "failed")
+    with contextlib.suppress(UserError):  # a stage.json that cannot be read, which doing the stage again mends
+        if interrupted and all(name in sources and is_same(run.stage(name), sources[name]) for name in run.stages):
+            return []
     return names[names.index(from_) :]
 
 
@@ -119,7 +138,7 @@ def is_same(stage: StageDir, origin: Origin) -> bool:
 
 def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone: list[str]) -> None:
     """Raises UserError when the directory holds results that this recipe would not give."""
-    named = run.read().get("name") if (run.path / "run.json").exists() else recipe.name
+    named = run.known().get("name", recipe.name)
     if named != recipe.name:
         raise UserError(f"{run.path}: holds a run of recipe {named!r}, not of {recipe.name!r}; use another --out")
     for name in run.stages:
@@ -128,10 +147,12 @@ def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone:
         if name not in recipe.stages:
             raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
         if not is_same(run.stage(name), sources[name]):
-            stage = recipe.stages[name]
-            changed = first_difference(decisive(run.stage(name).read().get("config", {}), stage.config), stage.essence)
+            record, stage = run.stage(name).read(), recipe.stages[name]
+            changed = first_difference(decisive(record.get("config", {}), stage.config), stage.essence)
+            edited = ", ".join(changed_inputs(record.get("inputs", {}), sources[name].inputs, stage))
+            other = changed or edited or "seed, thread count, version or input"
             raise UserError(
-                f"{run.path}: stage {name!r} was run with another {changed or 'seed, thread count, version or input'}; "
+                f"{run.path}: stage {name!r} was run with another {other}; "
                 f"use another --out, or --from {name} to do it again"
             )
 
@@ -142,6 +163,11 @@ def _refuse_lacking(run: Run, chosen: list[Stage], redone: list[str]) -> None:
         if stage.name in redone or run.stage(stage.name).read().get("status") != "done":
             for lacking in stage.kind.lacks(stage.config):
                 raise UserError(f"stages.{stage.name}: {lacking}")
+
+
+def changed_inputs(old: Mapping[str, str], new: Mapping[str, str], stage: Stage) -> list[str]:
+    """The files and directories from outside whose bytes are not what they were."""
+    return [key for key in sorted({*old, *new}) if old.get(key) != new.get(key) and key not in stage.needs]
 
 
 def _describe(recipe: Recipe, run: Run, sources: dict[str, Origin]) -> None:
@@ -157,33 +183,50 @@ def _describe(recipe: Recipe, run: Run, sources: dict[str, Origin]) -> None:
 
 
 def _run_stage(
-    recipe: Recipe, run: Run, stage: Stage, origin: Origin, stop: Callable[[], bool], progress: Progress
+    recipe: Recipe, run: Run, stage: Stage, sources: dict[str, Origin], stop: Callable[[], bool], progress: Progress
 ) -> None:
-    directory = run.stage(stage.name)
+    directory, origin = StageDir(run.stage(stage.name).path, progress.warn), sources[stage.name]
     record = directory.read()
     if record.get("status") == "done":
-        _refuse_lost_output(stage, directory)
+        refuse_lost_output(stage, directory)
         progress.skipped(stage.name)
         return
+    refuse_changed_input(stage, origin)
+    for needed in dict.fromkeys(stage.needs.values()):
+        refuse_altered(recipe.stages[needed], run.stage(needed))
     if not record:
         directory.reset()  # what a killed reset left: checkpoints without a stage.json are of no known configuration
     directory.clean()
     directory.write(
         stage=stage.name, kind=stage.settings["kind"], status="running", fingerprint=origin.fingerprint,
-        config=stage.settings, started=record.get("started", now()),
+        inputs=origin.inputs, config=stage.settings, started=record.get("started", now()),
     )  # fmt: skip
+    directory.say = _remembered(directory, progress.warn)
     made = {key: str(run.stage(name).output(recipe.stages[name].kind.makes)) for key, name in stage.needs.items()}
+    gc.collect()
+    return_memory()  # what earlier stages freed is not this one's to reuse unseen
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,
-        lambda total, unit: progress.begin(stage.name, total, unit), progress.update,
+        lambda total, unit: progress.begin(stage.name, total, unit), progress.update, Meter(),
         lambda text: progress.note(f"{stage.name:<8} {text}"),
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)
-        hashes = {made: _hash(directory.output(made)) for made in (stage.kind.makes,) if made}
+        hashes = {made: hash_of(directory.output(made)) for made in (stage.kind.makes,) if made}
         outputs = {name: directory.output(name).name for name in hashes}
-        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes)
+        memory = {"before": context.memory.before, "peak": context.memory.peak}
+        directory.write(status="done", finished=now(), summary=summary, outputs=outputs, hashes=hashes, memory=memory)
     progress.finish(stage.name, summary)
+
+
+def _remembered(directory: StageDir, warn: Callable[[str], None]) -> Callable[[str], None]:
+    """Tell a person, and write it to stage.json under "notes"."""
+
+    def say(text: str) -> None:
+        warn(text)
+        directory.write(notes=[*directory.read().get("notes", []), {"at": now(), "text": text}])
+
+    return say
 
 
 @contextmanager
@@ -192,34 +235,36 @@ def _recorded(directory: StageDir) -> Iterator[None]:
     try:
         yield
     except (Stopped, KeyboardInterrupt):
-        directory.write(status="stopped")
+        _end(directory, "stopped")
         raise
     except UserError:
-        if {path.name for path in directory.path.iterdir()} == {"stage.json"}:
+        if [path.name for path in directory.path.glob("*")] == ["stage.json"]:
             directory.reset()
         else:
-            directory.write(status="failed")
+            _end(directory, "failed")
         raise
     except StageFailed as error:
-        directory.write(status="failed")
+        if not (directory.path / "stage.json").exists():
+            raise  # its directory was taken away, and every checkpoint with it
+        _end(directory, "failed")
         raise StageFailed(f"stage {directory.name}: {error}. {_last_good(directory)}") from error
-    except BaseException:
-        directory.write(status="failed")
+    except BaseException as error:
+        _end(directory, "failed")
+        said = refusal(error, directory.path)
+        if said:
+            again = "run the same command again. What was recorded is kept"
+            raise StageFailed(f"stage {directory.name}: {said}, and {again}. {_last_good(directory)}") from error
         raise
 
 
-def _refuse_lost_output(stage: Stage, directory: StageDir) -> None:
-    if stage.kind.makes and not directory.output(stage.kind.makes).exists():
-        lost = directory.output(stage.kind.makes)
-        raise UserError(f"{lost}: gone, though its stage is done; --from {stage.name} makes it again")
-
-
-def _hash(path: Path) -> str:
-    return sha256_directory(path) if path.is_dir() else sha256_file(path)
+def _end(directory: StageDir, status: str) -> None:
+    """Record how a stage ended, where that can still be written."""
+    with contextlib.suppress(OSError, StageFailed):
+        directory.write(status=status)
 
 
 def _last_good(directory: StageDir) -> str:
-    checkpoint = directory.latest_checkpoint()
+    checkpoint = StageDir(directory.path).latest_checkpoint()
     return f"The last good checkpoint is {checkpoint}" if checkpoint else "There is no checkpoint yet"
 
 

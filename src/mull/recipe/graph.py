@@ -22,8 +22,8 @@ from mull.tasks.registry import parse_spec
 from mull.verify.own import own_file
 
 REFERENCES = ("init", "model", "teacher")
-"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces likewise, and
-the reward's `models` scores."""
+"""Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces or steps
+likewise, and the reward's `models` and `process.model` scores."""
 
 JUDGE = "keep.judge.model"
 """The model that a `sample` stage asks whether an answer is right."""
@@ -58,20 +58,27 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `reward.models.NAME`;
-    `keep.judge.model`."""
-    found = {key: getattr(config, key, None) for key in REFERENCES}
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `process.model`,
+    `reward.models.NAME` and `keep.judge.model`."""
+    found = {key: _value(config, key) for key in (*REFERENCES, "process.model", JUDGE)}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     judges = getattr(getattr(config, "reward", None), "models", {})
     scores = {f"reward.models.{name}": use.model for name, use in judges.items()}
-    found[JUDGE] = getattr(getattr(getattr(config, "keep", None), "judge", None), "model", None)
     return {key: value for key, value in found.items() if isinstance(value, str)} | data | scores
 
 
-def wanted(key: str) -> str:
+def wanted(stage: Stage, key: str) -> str:
     """What the stage that a reference key names must make."""
-    return "model" if key in (*REFERENCES, JUDGE) else "traces" if key.startswith("data.") else "score"
+    return "model" if key in (*REFERENCES, JUDGE) else stage.kind.reads if key.startswith("data.") else "score"
+
+
+def _value(config: Config, key: str) -> Any:
+    """What stands at a dotted key, None where nothing does."""
+    found: Any = config
+    for part in key.split("."):
+        found = getattr(found, part, None)
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
     """Stages after what they need, else in the order given.
 
     Raises:
-        UserError: stages need each other, or one that makes no model.
+        UserError: stages need each other, or one that does not make what is needed.
     """
     ordered: dict[str, Stage] = {}
     while len(ordered) < len(stages):
@@ -110,10 +117,9 @@ def in_order(stages: Mapping[str, Stage]) -> dict[str, Stage]:
         ordered[ready[0].name] = ready[0]
     for stage in ordered.values():
         for key, needed in stage.needs.items():
-            if stages[needed].kind.makes != wanted(key):
-                raise UserError(
-                    f"stages.{stage.name}.{key}: stage {needed!r} makes no {wanted(key)}; name one that does"
-                )
+            makes = wanted(stage, key)
+            if stages[needed].kind.makes != makes:
+                raise UserError(f"stages.{stage.name}.{key}: stage {needed!r} makes no {makes}; name one that does")
     return ordered
 
 
@@ -121,25 +127,34 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
     """Stage → what decides its result; reads every file from outside."""
     found: dict[str, Origin] = {}
     for stage in recipe.stages.values():
-        inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | _outside(stage)
+        inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | outside(stage)
         essence = [stage.kind.version, stage.essence, recipe.seed, recipe.threads, inputs]
         digest = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
         found[stage.name] = Origin(digest, inputs)
     return found
 
 
-def _outside(stage: Stage) -> dict[str, str]:
-    """Path → SHA-256 of the files and directories that a stage reads."""
-    outside = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in outside.items() if wanted(key) != "traces"]
+def outside(stage: Stage) -> dict[str, str]:
+    """Path → SHA-256 of the files and directories from outside that a stage reads.
+
+    Raises:
+        UserError: one of them cannot be read.
+    """
+    named = {key: name for key, name in stage.references.items() if key not in stage.needs}
+    models = [name for key, name in named.items() if not key.startswith("data.")]
     watched = getattr(getattr(stage.config, "monitor", None), "tasks", ())
     tasks = (*getattr(stage.config, "tasks", ()), *watched)
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]
     data = [*(getattr(spec, "source", "") for spec in tasks), *benchmarks]
     verifiers = [own_file(getattr(spec, "verifier", "")) for spec in tasks]
-    paths = {text: Path(text).expanduser() for text in [*outside.values(), *data, *verifiers] if text}
-    files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
-    return files | {text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models}
+    paths = {text: Path(text).expanduser() for text in [*named.values(), *data, *verifiers] if text}
+    try:
+        files = {text: sha256_file(path) for text, path in paths.items() if path.is_file()}
+        return files | {
+            text: sha256_directory(path) for text, path in paths.items() if path.is_dir() and text in models
+        }
+    except OSError as error:
+        raise UserError(f"stages.{stage.name}: {error.filename}: cannot be read ({error.strerror})") from None
 
 
 def first_difference(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mull.analysis.behaviours import checks
@@ -16,12 +16,13 @@ from mull.core.chat import R1_ZERO_TEMPLATE, Chat, chat_for
 from mull.core.config import Config
 from mull.core.errors import UserError
 from mull.core.files import write_json
+from mull.core.memory import Meter
 from mull.core.rows import Judge, Reading
 from mull.core.run import StageDir
 from mull.core.types import Problem, Scored
 from mull.model.load import LoadedModel, check_source
 from mull.model.scalar import load_scalar
-from mull.rewards.learned import RewardModel
+from mull.rewards.judge import RewardModel
 from mull.rewards.score import RewardConfig
 from mull.tasks.mixture import Mixture, load_mixture
 from mull.tasks.world.words import lexicon
@@ -43,6 +44,7 @@ class Context:
     stop: Callable[[], bool] = lambda: False
     begin: Callable[[int, str], None] = lambda total, unit: None
     report: Report = lambda done, metrics: None
+    memory: Meter = field(default_factory=Meter)
     note: Callable[[str], None] = lambda text: None
 
 
@@ -53,13 +55,15 @@ class StageKind:
     config: type[Config]
     execute: Callable[[Context], dict[str, Any]]
     check: Callable[[Any, str, frozenset[str]], None]
-    makes: Literal["model", "score", "traces", ""]
+    makes: Literal["model", "score", "traces", "steps", ""]
     """What later stages can build on."""
     version: str = "1"
+    reads: Literal["traces", "steps", "preferences"] = "traces"
+    """What a stage that its `data` names must make."""
     lacks: Callable[[Any], list[str]] = lambda config: []
     """What the machine lacks for it, one line each: a run does not begin without it, `--dry-run` only says it."""
-    estimate: Callable[[Any], list[str]] = lambda config: []
-    """What it will take, one line each, for `--dry-run`."""
+    costs: Callable[[Any], list[str]] = lambda config: []
+    """What it will cost, one line each, for `--dry-run`."""
 
 
 def report_dropped(context: Context, mixture: Mixture) -> None:
@@ -82,8 +86,11 @@ def judge(chat: Chat) -> Judge:
 
 
 def chat_of(loaded: LoadedModel, template: str) -> Chat:
-    chosen = R1_ZERO_TEMPLATE if template == "r1-zero" else None
-    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), chosen)
+    return chat_for(loaded.tokenizer, getattr(loaded.model, "generation_config", None), _template(template))
+
+
+def _template(name: str) -> str | None:
+    return R1_ZERO_TEMPLATE if name == "r1-zero" else None
 
 
 def check_room(model: Any, chat: Chat, problems: Sequence[Problem], max_tokens: int) -> None:
@@ -105,7 +112,7 @@ def reward_models(context: Context, config: RewardConfig) -> list[RewardModel]:
     found = []
     for name, use in config.models.items():
         model, tokenizer = load_scalar(context.models[f"reward.models.{name}"])
-        found.append(RewardModel(name, use, model, chat_for(tokenizer)))
+        found.append(RewardModel(name, use, model, chat_for(tokenizer, template=_template(use.template))))
     return found
 
 

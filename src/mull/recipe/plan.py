@@ -1,17 +1,18 @@
 """What `mull run` would do, without doing it: the graph, what is done already, what goes on, what runs anew.
 
-Where a stage costs money, its most is told. Left out on purpose: how long it will take and how much memory, which a
-machine tells best by running.
+Where a stage costs money, its most is told. Left out on purpose: how long it will take and how much memory
+(`estimate`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mull.core.run import Run
-from mull.recipe.execute import chosen_stages, is_same, redone_stages, refuse_changes
+from mull.recipe.execute import chosen_stages, is_same, redone_stages, refuse_changes, refuse_foreign
 from mull.recipe.graph import Recipe, origins
 
 Outlook = Literal["done", "goes on", "runs", "runs again", "left out"]
@@ -55,16 +56,18 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
         UserError: an unknown stage, or results in `out` that this recipe would not give.
     """
     chosen = {stage.name for stage in chosen_stages(recipe, from_, until)}
+    refuse_foreign(out)
     sources, run = origins(recipe), Run(out)
     redone = redone_stages(recipe, run, sources, from_)
     refuse_changes(recipe, run, sources, redone)
     found = []
     for stage in recipe.stages.values():
         directory = run.stage(stage.name)
-        record = directory.read()
+        again = stage.name in redone and (directory.path / "stage.json").exists()
+        record = {} if again else directory.read()
         checkpoint = directory.latest_checkpoint()
         outlook: Outlook = "runs"
-        if stage.name in redone and record:
+        if again:
             outlook = "runs again"
         elif record.get("status") == "done" and is_same(directory, sources[stage.name]):
             outlook = "done"
@@ -75,19 +78,19 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
         at = int(checkpoint.name.removeprefix("step-")) if checkpoint and outlook == "goes on" else None
         kind, needs = stage.settings["kind"], tuple(dict.fromkeys(stage.needs.values()))
         runs = outlook not in ("done", "left out")
-        notes = (*stage.kind.estimate(stage.config), *stage.kind.lacks(stage.config)) if runs else ()
+        notes = (*stage.kind.costs(stage.config), *stage.kind.lacks(stage.config)) if runs else ()
         found.append(Planned(stage.name, kind, needs, outlook, at, notes))
     return found
 
 
-def lines(planned: list[Planned]) -> list[str]:
-    """One line a stage, in columns, and its notes below it."""
+def lines(planned: list[Planned], estimates: Mapping[str, str] | None = None) -> list[str]:
+    """One line a stage, in columns; `estimates` is what is said of some stages besides; notes follow."""
     after = {p.name: "after " + ", ".join(p.needs) if p.needs else "" for p in planned}
-    wide = [max((len(text) for text in column), default=0) for column in (
-        [p.name for p in planned], [p.kind for p in planned], list(after.values()),
-    )]  # fmt: skip
+    said = estimates or {}
+    rows = [(p.name, p.kind, after[p.name], p.words, said.get(p.name, "")) for p in planned]
+    wide = [max((len(row[i]) for row in rows), default=0) for i in range(5)]
     found = []
-    for p in planned:
-        found.append(f"{p.name:{wide[0]}}  {p.kind:{wide[1]}}  {after[p.name]:{wide[2]}}  {p.words}")
+    for p, row in zip(planned, rows, strict=True):
+        found.append("  ".join(f"{text:{width}}" for text, width in zip(row, wide, strict=True)).rstrip())
         found += [f"{'':{wide[0]}}  {note}" for note in p.notes]
     return found

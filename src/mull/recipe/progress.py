@@ -33,13 +33,16 @@ HIDDEN_BESIDE = {"reward": "loss"}
 
 
 class Quiet:
-    """Shows nothing."""
+    """Shows nothing but warnings."""
 
     def skipped(self, stage: str) -> None: ...
     def begin(self, stage: str, total: int, unit: str) -> None: ...
     def update(self, done: int, metrics: dict[str, float]) -> None: ...
     def finish(self, stage: str, summary: dict[str, Any]) -> None: ...
     def note(self, text: str) -> None: ...
+    def warn(self, text: str) -> None:
+        print(f"mull: {text}", file=sys.stderr, flush=True)
+
     def close(self) -> None: ...
 
 
@@ -101,6 +104,9 @@ class Lines:
     def note(self, text: str) -> None:
         self._say(text)
 
+    def warn(self, text: str) -> None:
+        self._say(f"mull: {text}")
+
     def close(self) -> None: ...
 
     def _say(self, text: str) -> None:
@@ -154,6 +160,9 @@ class Bars:
     def note(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False)
 
+    def warn(self, text: str) -> None:
+        self.note(f"mull: {text}")
+
     def close(self) -> None:
         if self.bars:
             self.bars.stop()
@@ -177,7 +186,8 @@ def numbers(metrics: dict[str, float]) -> str:
 def ending(stage: str, summary: dict[str, Any], seconds: float) -> list[str]:
     """What is said of a finished stage: its measures with their intervals, and how long it took."""
     lines = []
-    for name, measures in summary.get("tasks", {}).items():
+    budgets = {f"{name} after {b}": m for b, by in summary.get("budgets", {}).items() for name, m in by.items()}
+    for name, measures in {**summary.get("tasks", {}), **budgets}.items():
         estimate = measures["pass@1"]
         known = estimate["low"] is not None
         interval = f"[{estimate['low']:.3f}, {estimate['high']:.3f}]" if known else "(one family: no interval)"

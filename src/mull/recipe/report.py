@@ -20,9 +20,21 @@ from mull.pages.claim import ClaimCard, claim_card
 from mull.pages.markup import Child, Markup, join, page, tag
 from mull.pages.numbers import MISSING, duration, number, points, share
 from mull.pages.table import facts, table
+from mull.recipe.behaviours_text import behaviours_section
+from mull.recipe.board import scorecard_section
 from mull.recipe.chains import chosen, embedded, kinds_shown, shown_problem
-from mull.recipe.claims import TITLES, Claim, TaskRow, change_text, claims_of, task_rows
-from mull.recipe.evidence import Pair, Run, Stage, read_pairs, read_run
+from mull.recipe.claims import (
+    DEFINITIONS,
+    OF_STAGES,
+    Claim,
+    TaskRow,
+    change_text,
+    claims_of,
+    counted_text,
+    scorecard,
+    task_rows,
+)
+from mull.recipe.evidence import Evidence, Pair, Run, Stage, read_run
 from mull.recipe.story import WORLD, headline, notes, summary
 from mull.stats import Estimate, cluster_mean, cluster_share
 
@@ -36,12 +48,8 @@ CURVES = (
     ("truncated", "Cut off at the token limit", True, "truncated"),
 )
 SMOOTH = 5
-MEASURES = {
-    "zero_improves": "share of attempts that are right (pass@1)",
-    "thinking_grows": "tokens of thought in an attempt, on average",
-    "checking_grows": "share of thoughts with a check in them, where an answer can be held against a target",
-}
-LABELS = {"majority_helps": ("one try", "the vote"), "pass_at_k_limit": ("base", "trained")}
+MEASURED = ("zero_improves", "thinking_grows", "checking_grows")
+"""Claims whose card says what is measured; the others say it in their numbers."""
 SETTINGS = (
     "init", "model", "tasks", "algorithm", "steps", "group_size", "groups", "prompts", "samples", "documents",
     "optimizer", "learning_rate", "lr", "max_tokens", "temperature", "seed",
@@ -49,14 +57,26 @@ SETTINGS = (
 INFO = ("seed", "versions", "version", "machine", "threads", "device", "python", "commit")
 
 
+PER_STAGE = frozenset(definition.id for definition in OF_STAGES)
+
+
 @dataclass(frozen=True)
 class Report:
-    """Everything that a report says, before layout. Example: `read_report(Path("runs/zero-tiny")).claims[0].holds`"""
+    """Everything that a report says, before layout; `scorecard` has every claim once, `stages` those of all rl stages.
+
+    Example: `read_report(Path("runs/zero-tiny")).claims[0].holds`
+    """
 
     run: Run
     pairs: tuple[Pair, ...]
-    claims: tuple[Claim, ...]
+    stages: tuple[Claim, ...]
+    scorecard: tuple[Claim, ...]
     rows: tuple[TaskRow, ...]
+
+    @property
+    def claims(self) -> tuple[Claim, ...]:
+        """The claims of every rl stage, then all the others."""
+        return (*self.stages, *(claim for claim in self.scorecard if claim.id not in PER_STAGE))
 
 
 def read_report(path: Path, vote_tasks: Iterable[str] = ()) -> Report:
@@ -66,9 +86,11 @@ def read_report(path: Path, vote_tasks: Iterable[str] = ()) -> Report:
         UserError: no run is there, or it is not finished, or a file of it cannot be read.
     """
     run = read_run(path)
-    pairs = read_pairs(run)
+    evidence = Evidence(run)
+    pairs = evidence.pairs()
+    votes = tuple(vote_tasks)
     rows = tuple(row for pair in pairs for row in task_rows(pair))
-    return Report(run, pairs, tuple(claims_of(pairs, vote_tasks)), rows)
+    return Report(run, pairs, tuple(claims_of(pairs, votes)), tuple(scorecard(evidence, pairs, votes)), rows)
 
 
 def report_json(report: Report) -> dict[str, Any]:
@@ -99,7 +121,7 @@ def write_report(report: Report) -> Path:
 def report_html(report: Report) -> str:
     """The whole page; the last rl stage that was measured is its headline."""
     main = next((p for p in reversed(report.pairs) if p.problems), report.pairs[-1] if report.pairs else None)
-    claims = {c.id: c for c in report.claims if main is None or c.stage == main.stage.name}
+    claims = {c.id: c for c in report.stages if main is None or c.stage == main.stage.name}
     title = headline(claims)
     steps = len(main.stage.metrics()) if main else 0
     lede = summary(main, claims, steps) if main else "This run has no reinforcement learning in it."
@@ -110,12 +132,14 @@ def report_html(report: Report) -> str:
             tag("h1", title),
             tag("p", lede, class_="lede"),
         ),
-        _claims(report),
+        scorecard_section(report.scorecard),
+        _claims(report) if report.pairs else None,
         *[_curves(pair, len(report.pairs) > 1) for pair in report.pairs],
         _chains(main) if main and main.problems else None,
+        behaviours_section(report.run, report.pairs),
         _tasks(report.rows),
         _made(report.run),
-        _notes(main, report.claims) if main and main.problems else None,
+        _notes(main, report.scorecard) if main and main.problems else None,
         tag(
             "footer",
             tag(
@@ -135,34 +159,31 @@ def _section(title: str, *children: Child) -> Markup:
 
 
 def _claims(report: Report) -> Markup:
-    stages = dict.fromkeys(claim.stage for claim in report.claims)
+    stages = dict.fromkeys(claim.stage for claim in report.stages)
     cards = []
     for stage in stages:
         if len(stages) > 1:
             cards.append(tag("h3", f"Stage {stage}"))
-        cards.append(tag("div", [_card(c) for c in report.claims if c.stage == stage], class_="claims"))
-    said = (
-        "Each claim is computed from this run and holds only if its whole 95% interval says so. "
-        "A bar is the interval of the change between its two dots."
+        cards.append(tag("div", [_card(c) for c in report.stages if c.stage == stage], class_="claims"))
+    title = "Before and after" + (", stage by stage" if len(stages) > 1 else "")
+    return _section(
+        title, tag("p", "A bar is the 95% interval of the change between its two dots.", class_="prose"), *cards
     )
-    return _section("What holds", tag("p", said, class_="prose"), *cards)
 
 
 def _card(claim: Claim) -> Markup:
-    tokens = claim.effect == "ratio"
-    said = claim.statement.removeprefix(TITLES[claim.id]).strip(" ().")
+    definition = DEFINITIONS[claim.id]
     if claim.change is None:
-        note = said
+        note = claim.reason or claim.said
     else:
-        measure = MEASURES.get(claim.id) or said[:1].lower() + said[1:]
+        measure = definition.measure if claim.id in MEASURED else claim.said
         kind = "Gain at one try less gain at many" if claim.effect == "difference of gains" else "Change"
-        counted = f"{claim.n} problems, {claim.families} families"
+        counted = counted_text(claim, definition)
         note = f"{measure[:1].upper()}{measure[1:]}. {kind} {change_text(claim)}; {counted}."
-    top = max(v or 0.0 for v in (claim.before, claim.after, claim.span_high)) if tokens else 1.0
-    labels = LABELS.get(claim.id, ("before", "after"))
+    top = 1.0 if definition.unit == "share" else max(v or 0.0 for v in (claim.before, claim.after, claim.span_high))
     span = (claim.span_low, claim.span_high)
-    card = ClaimCard(claim.id, TITLES[claim.id], claim.holds, claim.before, claim.after, *span, top, *labels, note)
-    return claim_card(card, number if tokens else share)
+    values = (claim.before, claim.after, *span, top, *definition.labels)
+    return claim_card(ClaimCard(claim.id, definition.title, claim.holds, *values, note), definition.show)
 
 
 def _curves(pair: Pair, several: bool) -> Markup:

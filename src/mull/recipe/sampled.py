@@ -36,6 +36,6 @@ def sample_lacks(config: SampleConfig) -> list[str]:
     return list(dict.fromkeys(lacking for remote in remotes if remote and (lacking := remote.lacks())))
 
 
-def sample_estimate(config: SampleConfig) -> list[str]:
+def sample_costs(config: SampleConfig) -> list[str]:
     """What asking a remote teacher takes at most; what its judge will be asked nobody knows before."""
     return [estimate(config.remote, load_mixture(config.tasks).all, config)] if config.remote else []

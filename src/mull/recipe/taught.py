@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mull.core.types import Problem
@@ -10,18 +11,14 @@ from mull.engine.journal import Journal
 from mull.engine.purse import Prices, Purse
 from mull.evaluation.sample import SampleConfig
 from mull.evaluation.teacher import ANSWERS, estimate, forecast, questions, write_rows
-from mull.recipe.kind import Context, report_dropped
-from mull.tasks.mixture import load_mixture
+from mull.recipe.kind import Context
 
 
-def taught(context: Context) -> tuple[list[Problem], list[dict[str, Any]], dict[str, Any]]:
-    """The problems, the rows of all that the teacher said to them, and for the summary what it took."""
+def taught(context: Context, problems: Sequence[Problem]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The rows of all that the teacher said to the problems, and for the summary what it took."""
     config: SampleConfig = context.config
     remote = config.remote
     assert remote is not None
-    mixture = load_mixture(config.tasks)
-    report_dropped(context, mixture)
-    problems = mixture.all
     asked = questions(problems, remote, config, context.seed)
     purse = Purse(remote.prices or Prices(), remote.budget)
     with Journal(context.stage.path / ANSWERS, purse) as journal:
@@ -44,4 +41,4 @@ def taught(context: Context) -> tuple[list[Problem], list[dict[str, Any]], dict[
         if not context.stage.rollout_steps():  # else all was asked before; what failed then stays so
             crowd.ask(asked)
         rows = write_rows(problems, asked, journal, config, context.stage)
-        return problems, rows, {"remote": crowd.summary(asked)}
+        return rows, {"remote": crowd.summary(asked)}

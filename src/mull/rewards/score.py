@@ -21,7 +21,7 @@ from mull.core.chat import Chat
 from mull.core.config import Config
 from mull.core.thinking import THINK_CLOSE, Parts
 from mull.core.types import Completion, Problem, Scored, Verdict, VerdictKind
-from mull.rewards.learned import RewardModel, RewardModelUse
+from mull.rewards.learned import Reads, RewardModelUse
 from mull.tasks.world.words import lexicon
 from mull.verify.policy import Use, use
 from mull.verify.registry import verify, verify_response
@@ -114,7 +114,7 @@ def _verdict(problem: Problem, text: str, parts: Parts, config: RewardConfig) ->
     return verify(problem, parts.answer_text if parts.answer_closed else None)
 
 
-def scorer(chat: Chat, config: RewardConfig, limit: int, models: Sequence[RewardModel] = ()) -> Scorer:
+def scorer(chat: Chat, config: RewardConfig, limit: int, models: Sequence[Reads] = ()) -> Scorer:
     """`score` for completions fresh from an engine: token ids only, text and spans still to be found."""
 
     def run(asked: Sequence[tuple[Problem, Completion]]) -> list[Scored]:
@@ -137,7 +137,7 @@ def each(judge: Callable[[Problem, Completion], Scored]) -> Scorer:
 
 
 def _with_model(
-    model: RewardModel, asked: Sequence[tuple[Problem, Completion]], scored: Sequence[Scored], ruled: Sequence[bool]
+    model: Reads, asked: Sequence[tuple[Problem, Completion]], scored: Sequence[Scored], ruled: Sequence[bool]
 ) -> list[Scored]:
     """The samples with the model's part in their rewards, in the place of the verdict's."""
     mine = [model.reads(problem) for problem, _ in asked]

@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from mull.core.chat import Chat
 from mull.core.config import Config
 from mull.core.types import Completion, Group, Problem, Scored
-from mull.engine.base import Engine, Request, Sampling
+from mull.engine.base import Controller, Engine, Request, Sampling
 from mull.tasks.iterator import Draw, TaskIterator
 
 Score = Callable[[Sequence[tuple[Problem, Completion]]], list[Scored]]
@@ -114,11 +114,13 @@ def sample_groups(
     sampling: Sampling,
     n: int,
     seed: int,
+    controller: Callable[[int], Controller] | None = None,
 ) -> list[Group]:
-    """One scored group of `n` completions for every draw."""
+    """One scored group of `n` completions for every draw; `controller` may force tokens of sample i."""
     requests = [
         Request(
-            f"{draw.problem.id}#{draw.draw}", chat.encode(draw.problem.messages), sampling, n, seed, chat.stop_ids
+            f"{draw.problem.id}#{draw.draw}", chat.encode(draw.problem.messages), sampling, n, seed, chat.stop_ids,
+            controller,
         )
         for draw in draws
     ]  # fmt: skip

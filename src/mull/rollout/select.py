@@ -12,9 +12,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mull.analysis.repetition import repeated_share
 from mull.core.config import Config
@@ -33,7 +33,16 @@ class KeepConfig(Config):
     paragraph: int = Field(default=0, ge=0, description="longest paragraph, in characters; 0: any")
     code_blocks: bool = Field(default=True, description="false: completions with a ``` block are dropped")
     unique: bool = Field(default=True, description="of equal completions of a problem keep one")
-    per_problem: int = Field(default=0, ge=0, description="at most so many a problem, picked by a fixed hash; 0: all")
+    per_problem: int = Field(default=0, ge=0, description="at most so many a problem; 0: all")
+    pick: Literal["hash", "reward"] = "hash"
+    """Which of a problem's completions are within `per_problem`: picked by a fixed hash, or those of the highest reward
+    (best of n), of equal ones again by the hash."""
+
+    @model_validator(mode="after")
+    def _picks(self) -> Self:
+        if self.pick == "reward" and not self.per_problem:
+            raise ValueError('pick = "reward" needs per_problem: how many of the best are kept')
+        return self
 
 
 @dataclass(frozen=True)
@@ -60,7 +69,7 @@ def select(rows: Iterable[Mapping[str, Any]], config: KeepConfig) -> Selection:
             continue
         seen.add(same)
         good.append(row)
-    kept = _capped(good, config.per_problem) if config.per_problem else good
+    kept = _capped(good, config) if config.per_problem else good
     if len(kept) < len(good):
         dropped["cap"] = len(good) - len(kept)
     return Selection(kept, dict(dropped))
@@ -72,6 +81,7 @@ def _fault(row: Mapping[str, Any], config: KeepConfig) -> str:
     tests = {
         "verdict": config.verdict == "correct" and row["verdict"] != "correct",
         "form": config.well_formed and not row["well_formed"],
+        "empty": not text.strip(),  # nothing was said: no trainer takes it
         "length": config.finished and row["finish"] == "length",
         "language": config.language > 0 and (row["language_share"] or 0.0) < config.language,
         "repetition": config.repetition < 1 and repeated_share(text) > config.repetition,
@@ -81,12 +91,17 @@ def _fault(row: Mapping[str, Any], config: KeepConfig) -> str:
     return next((name for name, wrong in tests.items() if wrong), "")
 
 
-def _capped(rows: list[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
-    """At most `most` a problem: those with the smallest hash, so that order and neighbours decide nothing."""
+def _capped(rows: list[Mapping[str, Any]], config: KeepConfig) -> list[Mapping[str, Any]]:
+    """At most `per_problem` a problem: the best ones, or those with the smallest hash; order and neighbours decide
+    nothing."""
+
+    def rank(place: int) -> tuple[float, str]:
+        return -rows[place]["reward"] if config.pick == "reward" else 0.0, _rank(rows[place])
+
     places: dict[str, list[int]] = {}
     for place, row in enumerate(rows):
         places.setdefault(row["problem_id"], []).append(place)
-    chosen = {p for group in places.values() for p in sorted(group, key=lambda i: _rank(rows[i]))[:most]}
+    chosen = {p for group in places.values() for p in sorted(group, key=rank)[: config.per_problem]}
     return [row for place, row in enumerate(rows) if place in chosen]
 
 

@@ -15,6 +15,7 @@ from mull.stats.cluster import (
     share_difference,
 )
 from mull.stats.fit import LogFit, log_linear_fit
+from mull.stats.ranking import auc
 from mull.stats.repeat import cons_at_k, pass_at_k
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Estimate",
     "Interval",
     "LogFit",
+    "auc",
     "cluster_mean",
     "cluster_share",
     "cons_at_k",

@@ -48,7 +48,8 @@ def fill_checkpoint(target: Path, learner: Trained, extra: Mapping[str, Any] | N
         if name in state:
             tensors = {key: value.contiguous() for key, value in state[name].items()}
             save_file(tensors, target / f"{name}.safetensors")
-    torch.save({"optimizer": state["optimizer"], "random": random_states()}, target / "optimizer.pt")
+    with (target / "optimizer.pt").open("wb") as file:  # given a path, torch does not say why a disk refuses
+        torch.save({"optimizer": state["optimizer"], "random": random_states()}, file)
     write_json(target / "state.json", {"version": state["version"], "extra": dict(extra or {})})
 
 

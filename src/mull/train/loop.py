@@ -16,11 +16,14 @@ from pydantic import Field
 
 from mull.core.config import Config
 from mull.core.errors import Stopped
+from mull.core.memory import Meter
 from mull.core.run import StageDir
 from mull.train.checkpoint import Trained, fill_checkpoint, load_checkpoint
 
 Progress = Callable[[int, dict[str, float]], None]
 """(steps done, metrics of the last one)"""
+MEASURED = ("step", "seconds", "peak_memory")
+"""What a row of metrics holds beside the step's own; the last two differ when a step is done again."""
 
 
 class Checkpointing(Config):
@@ -44,11 +47,17 @@ class Loop:
     stop: Callable[[], bool] = lambda: False
     report: Progress = lambda done, metrics: None
     started: float = field(default_factory=time.monotonic)
+    memory: Meter | None = None
+    """Where it is given, every row of metrics tells the step's peak of main memory above the stage's beginning."""
 
     def resume(self, learner: Trained) -> dict[str, Any]:
-        """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra."""
+        """Put the learner where the newest good checkpoint left it, cut off what came after; returns its extra.
+
+        Checkpoints that are damaged are said (`StageDir.say`), passed over and removed.
+        """
         checkpoint = self.stage.latest_checkpoint()
         extra = load_checkpoint(checkpoint, learner) if checkpoint else {}
+        self.stage.cut_checkpoints(learner.version if checkpoint else -1)
         self.stage.cut_metrics(learner.version)
         self.stage.cut_rollouts(learner.version)
         return extra
@@ -64,6 +73,8 @@ class Loop:
                 self._save(learner, extra())
                 raise Stopped(f"stopped after step {step} of {total}")
             self.started = time.monotonic()
+            if self.memory:
+                self.memory.start()
             yield step
             if learner.version % self.config.checkpoint_every == 0 or learner.version == total:
                 self._save(learner, extra())
@@ -72,13 +83,16 @@ class Loop:
         """Record a finished step: its rollouts first, so that a metrics row always has them."""
         if rollouts is not None:
             self.stage.write_rollouts(step, rollouts)
-        self.stage.log({"step": step, **metrics, "seconds": round(time.monotonic() - self.started, 3)})
+        measured: dict[str, float | None] = {"seconds": round(time.monotonic() - self.started, 3)}
+        if self.memory:
+            measured["peak_memory"] = self.memory.lap()
+        self.stage.log({"step": step, **metrics, **measured})
         self.report(step + 1, metrics)
 
     def last_metrics(self) -> dict[str, float]:
         """The metrics of the last recorded step, {} before the first: a stage resumed at its end still knows them."""
         rows = self.stage.metrics()
-        return {k: v for k, v in rows[-1].items() if k not in ("step", "seconds") and v is not None} if rows else {}
+        return {k: v for k, v in rows[-1].items() if k not in MEASURED and v is not None} if rows else {}
 
     def _save(self, learner: Trained, extra: dict[str, Any]) -> None:
         self.stage.save_checkpoint(learner.version, lambda path: fill_checkpoint(path, learner, extra))

@@ -23,6 +23,7 @@ from mull.algo.gae import gae, value_loss, whiten
 from mull.core.chat import Chat
 from mull.core.types import Completion, Group
 from mull.engine.base import Engine
+from mull.model.flops import FORWARD, TRAINED, working_parameters
 from mull.rewards.score import Scorer
 from mull.rollout.collect import collect
 from mull.tasks.iterator import TaskIterator
@@ -30,7 +31,16 @@ from mull.train.learner import Learner
 from mull.train.loop import Loop
 from mull.train.monitor import Monitor
 from mull.train.optim import OptimConfig
-from mull.train.rl import PolicyConfig, RowsOf, check_first_step, cursors, describe, restore
+from mull.train.rl import (
+    PolicyConfig,
+    RowsOf,
+    check_first_step,
+    cursors,
+    describe,
+    restore,
+    sampling_flops,
+    training_flops,
+)
 from mull.train.scalar import Asked, ScalarLearner
 
 
@@ -125,7 +135,8 @@ def train_ppo(
         metrics |= fit_critic(both.critic, list(judged.values()), config)
         problems.note(collected.all)
         table = rows(step, collected.all, frozenset(group.draw for group in collected.kept))
-        metrics = {**metrics, **describe(table)}
+        cost = sampling_flops(actor.model, collected.all) + training_flops(actor.model, metrics["tokens"])
+        metrics = {**metrics, **describe(table), "flops": cost + critic_flops(both.critic, judged, config)}
         metrics |= monitor.look(step, metrics) if monitor else {}
         loop.log(step, metrics, table)
     return metrics
@@ -150,6 +161,13 @@ def judge(critic: ScalarLearner, groups: Sequence[Group], config: PPOConfig) -> 
         key: Judged(usable[key].completion, values_T, advantages_T, estimate.returns_T)
         for key, values_T, advantages_T, estimate in zip(usable, values, white, found, strict=True)
     }
+
+
+def critic_flops(critic: ScalarLearner, judged: dict[tuple[int, int], Judged], config: PPOConfig) -> float:
+    """2·N of the critic for every token, prompts included, that it judged, and 6·N in every epoch of its update."""
+    tokens = sum(len(one.completion.prompt_ids) + len(one.completion.token_ids) for one in judged.values())
+    parameters = working_parameters(critic.model)
+    return float(parameters * tokens * (FORWARD + TRAINED * config.algorithm.epochs))
 
 
 def asked_of(completion: Completion) -> Asked:

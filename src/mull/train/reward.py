@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 from pydantic import Field
@@ -24,34 +24,50 @@ from torch import Tensor
 from mull.algo.preference import bradley_terry, pointwise
 from mull.core.chat import Chat
 from mull.core.errors import UserError
-from mull.rewards.learned import Judged, asked_of, part_of
+from mull.rewards.judge import asked_of
+from mull.rewards.learned import Judged, part_of
 from mull.stats import wilson_interval
 from mull.tasks.preferences import Pair, Preference
 from mull.train.loop import Checkpointing, Loop
 from mull.train.optim import OptimConfig
-from mull.train.scalar import Asked, ScalarLearner
+from mull.train.scalar import Asked, Group, GroupLoss, ScalarLearner
 from mull.train.schedule import ScheduleConfig
 
 
-class RewardModelConfig(Checkpointing):
+class ScoreConfig(Checkpointing):
+    """What every kind of learning a score needs to know."""
+
+    init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
+    held_out: float = Field(default=0.1, ge=0, lt=1, description="share of the prompts that only measures")
+    epochs: int = Field(default=1, ge=1)
+    batch: int = Field(default=64, ge=1, description="pairs, replies or chains a step")
+    max_tokens: int = Field(default=0, ge=0, description="longer ones are left out; 0: those the model cannot hold")
+    optim: OptimConfig = OptimConfig(lr=6e-6, schedule=ScheduleConfig(warmup=5, decay="linear", final=0.1))
+    micro_batch_tokens: int = Field(default=4096, ge=1, description="most tokens of one forward and backward pass")
+    template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class RewardModelConfig(ScoreConfig):
     """Which replies are better, as a score."""
 
     kind: Literal["reward_model"]
-    init: str = Field(description="a stage, a model directory, a GGUF file or a hub id")
     data: tuple[str, ...] = Field(
         min_length=1, description='files of pairs or labelled replies, or "requests/helpful" of the embedded world'
     )
     test: tuple[str, ...] = Field(default=(), description="more of the same, which only measures")
     judged: Judged = Field(default="answer", description="what of a reply is read: its answer, its thought, all of it")
     skip_unusable: bool = Field(default=False, description="leave out rows that cannot be read instead of stopping")
-    held_out: float = Field(default=0.1, ge=0, lt=1, description="share of the prompts that only measures")
-    epochs: int = Field(default=1, ge=1)
-    batch: int = Field(default=64, ge=1, description="pairs or replies a step")
-    max_tokens: int = Field(default=0, ge=0, description="longer ones are left out; 0: those the model cannot hold")
-    optim: OptimConfig = OptimConfig(lr=6e-6, schedule=ScheduleConfig(warmup=5, decay="linear", final=0.1))
-    micro_batch_tokens: int = Field(default=4096, ge=1, description="most tokens of one forward and backward pass")
-    template: Literal["auto", "r1-zero"] = Field(default="auto", description="auto: the model's own, if it has one")
-    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class OfPrompt(Protocol):
+    """What is told apart by its prompt."""
+
+    @property
+    def prompt(self) -> str: ...
+
+
+One = TypeVar("One", bound=OfPrompt)
 
 
 @dataclass(frozen=True)
@@ -84,16 +100,16 @@ def items_of(chat: Chat, preferences: Sequence[Preference], judged: Judged, long
     return found
 
 
-def split(items: Sequence[Item], share: float) -> tuple[list[Item], list[Item]]:
+def split(items: Sequence[One], share: float) -> tuple[list[One], list[One]]:
     """(to learn from, held out): whole prompts, picked by a fixed hash, so that no prompt is on both sides."""
 
-    def held(item: Item) -> bool:
+    def held(item: One) -> bool:
         return int(hashlib.sha256(item.prompt.encode()).hexdigest()[:8], 16) / 16**8 < share
 
     return [item for item in items if not held(item)], [item for item in items if held(item)]
 
 
-def steps_of(count: int, config: RewardModelConfig, seed: int) -> list[list[int]]:
+def steps_of(count: int, config: ScoreConfig, seed: int) -> list[list[int]]:
     """The items of every step of every epoch."""
     steps = []
     for epoch in range(config.epochs):
@@ -106,7 +122,23 @@ def steps_of(count: int, config: RewardModelConfig, seed: int) -> list[list[int]
 def train_reward_model(
     learner: ScalarLearner, items: Sequence[Item], steps: Sequence[Sequence[int]], loop: Loop
 ) -> dict[str, float]:
-    """Train in place; returns the last step's metrics.
+    """Train in place; returns the last step's metrics. Raises as `train_scores`."""
+
+    def loss_of(batch: Sequence[Item]) -> GroupLoss:
+        return lambda g, rows: item_loss(batch[g], rows)
+
+    return train_scores(learner, items, [item.asked for item in items], steps, loss_of, loop)
+
+
+def train_scores(
+    learner: ScalarLearner,
+    items: Sequence[Any],
+    groups: Sequence[Group],
+    steps: Sequence[Sequence[int]],
+    loss_of: Callable[[list[Any]], GroupLoss],
+    loop: Loop,
+) -> dict[str, float]:
+    """Train in place; `groups` are the items' sequences, `loss_of` makes a batch's loss; returns the last metrics.
 
     Raises:
         StageFailed: a loss that is not finite.
@@ -115,8 +147,7 @@ def train_reward_model(
     loop.resume(learner)
     metrics = loop.last_metrics()
     for step in loop.steps(learner, len(steps)):
-        batch = [items[i] for i in steps[step]]
-        metrics = learner.fit([item.asked for item in batch], lambda g, rows, batch=batch: item_loss(batch[g], rows))
+        metrics = learner.fit([groups[i] for i in steps[step]], loss_of([items[i] for i in steps[step]]))
         loop.log(step, metrics)
     return metrics
 

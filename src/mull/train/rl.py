@@ -2,6 +2,7 @@
 
     collect    rollout/collect.py   what the policy said, and how good it was (rewards/score.py)
     advantages algo/advantages.py   better than its siblings?
+    process    train/process.py     better step by step? (only with a process reward model)
     update     train/learner.py     the only line that changes weights (algo/losses.py)
 
 One process, on policy: the engine and the learner share the weights, so a sync only counts the version up.
@@ -19,10 +20,11 @@ from pydantic import Field, model_validator
 
 from mull.algo.advantages import advantages
 from mull.algo.config import AlgorithmConfig
-from mull.algo.samples import sample_of
+from mull.algo.samples import pushes, sample_of
 from mull.core.chat import Chat
 from mull.core.types import Group
 from mull.engine.base import Engine
+from mull.model.flops import FORWARD, TRAINED, working_parameters
 from mull.model.lora import LoraConfig
 from mull.rewards.score import RULES, RewardConfig, Scorer
 from mull.rollout.collect import CollectConfig, SamplingConfig, collect
@@ -33,6 +35,7 @@ from mull.train.loop import Checkpointing, Loop
 from mull.train.monitor import Monitor, MonitorConfig
 from mull.train.optim import OptimConfig
 from mull.train.parity import check_parity
+from mull.train.process import Process, ProcessConfig, outcome_alone
 from mull.verify.policy import count
 
 RowsOf = Callable[[int, Sequence[Group], frozenset[int]], list[dict[str, Any]]]
@@ -74,6 +77,20 @@ class RLConfig(PolicyConfig):
     """R1-Zero and its relatives."""
 
     kind: Literal["rl"]
+    process: ProcessConfig | None = Field(default=None, description="reward steps by a process reward model")
+
+    @model_validator(mode="after")
+    def _nothing_ignored(self) -> Self:
+        """What process supervision replaces must not be asked for."""
+        if self.process and self.process.mode == "process":
+            if self.algorithm.advantage != "group_std":
+                raise ValueError(
+                    'process.mode = "process" has advantages of its own; set algorithm.advantage = "group_std", '
+                    'or process.mode = "both"'
+                )
+            if self.algorithm.kl_coefficient and self.algorithm.kl_in == "reward":
+                raise ValueError('process.mode = "process" replaces the reward; set algorithm.kl_in = "loss"')
+        return self
 
 
 def train_rl(
@@ -86,6 +103,7 @@ def train_rl(
     seed: int,
     loop: Loop,
     rows: RowsOf,
+    process: Process = outcome_alone,
     monitor: Monitor | None = None,
 ) -> dict[str, float]:
     """Train the learner's model in place; returns the last step's metrics.
@@ -104,13 +122,17 @@ def train_rl(
         if step == 0:
             check_first_step(learner, collected.all)
         weights_PG = advantages(collected.kept, config.algorithm, learner.kl_penalties(collected.kept))
+        weights_PG = process(collected.kept, weights_PG)
         engine.rest()
         metrics = learner.update(collected.kept, weights_PG)
         engine.load_weights(learner.weights(), learner.version)
         problems.note(collected.all)
-        live = frozenset(group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(row))
+        live = frozenset(
+            group.draw for group, row in zip(collected.kept, weights_PG, strict=True) if any(map(pushes, row))
+        )
         table = rows(step, collected.all, live)
-        metrics = {**metrics, **describe(table)}
+        cost = sampling_flops(learner.model, collected.all) + training_flops(learner.model, metrics["tokens"])
+        metrics = {**metrics, **describe(table), "flops": cost}
         metrics |= monitor.look(step, metrics) if monitor else {}
         loop.log(step, metrics, table)
     return metrics
@@ -137,6 +159,24 @@ def check_first_step(learner: Learner, groups: Sequence[Group]) -> None:
     completions = [scored.completion for group in groups for scored in group.samples]
     dtype = next(learner.model.parameters()).dtype
     check_parity(completions, learner.logprobs([sample_of(c) for c in completions]), dtype)
+
+
+def sampling_flops(model: Any, groups: Sequence[Group]) -> float:
+    """2·N for every token that was sampled, and for every prompt's once a group, whose samples share it."""
+    tokens = sum(
+        len(group.samples[0].completion.prompt_ids) + sum(len(scored.completion.token_ids) for scored in group.samples)
+        for group in groups
+    )
+    return float(FORWARD * working_parameters(model) * tokens)
+
+
+def training_flops(model: Any, tokens: float) -> float:
+    """6·N for every token of the streams that were trained on, prompts included, in every epoch.
+
+    Passes that only look (a reference's, old logprobs again for importance weights, the check at the first step) are
+    left out.
+    """
+    return float(TRAINED * working_parameters(model) * tokens)
 
 
 def describe(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
