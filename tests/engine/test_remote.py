@@ -293,9 +293,9 @@ def test_stopping_keeps_what_is_in_flight(openai: Any, tmp_path: Path) -> None:
     def stops() -> bool:
         return len(openai.seen) >= 5
 
-    with pytest.raises(Stopped, match=r"stopped after \d of 40 requests"):
+    with pytest.raises(Stopped, match=r"stopped after \d of 40 requests") as stopped:
         Asking(tmp_path, remote(openai, concurrency=2), stop=stops).run(questions(40))
-    assert len(replies(tmp_path)) == len(openai.seen) < 10
+    assert len(replies(tmp_path)) == len(openai.seen) < 10 and f"after {len(openai.seen)} of" in str(stopped.value)
 
 
 def test_nothing_but_known_keys_goes_out(openai: Any, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from typer.testing import CliRunner
 
 from mull.cli.main import app
+from mull.core.config import read_toml
 from mull.core.errors import Stopped, UserError
 from mull.core.files import read_json_lines
 from mull.core.run import Run
@@ -134,6 +135,14 @@ def test_a_dry_run_needs_neither_server_nor_key(tmp_path: Path, openai: Any, mon
     with pytest.raises(UserError, match="stages.cold: the environment variable SOME_KEY is not set"):
         run(tmp_path, given)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_recipe_that_comes_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("DEEPSEEK_API_KEY", raising=False)
+    given = read_toml(Path(__file__).parents[2] / "recipes" / "cold-start-remote.toml")
+    alone = {**given, "stages": {"cold": given["stages"]["cold"]}}  # the others need a base that was fetched
+    (planned,) = plan(parse_recipe(alone), tmp_path / "run")
+    assert "400 requests" in planned.notes[0] and "DEEPSEEK_API_KEY is not set" in planned.notes[1]
 
 
 def test_what_decides_no_result_may_change(openai: Any, tmp_path: Path) -> None:

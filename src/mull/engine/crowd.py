@@ -85,6 +85,8 @@ class Crowd:
         self._began, self._answered = time.monotonic(), 0
         self._queue = iter(missing)
         asyncio.run(self._run(min(self.config.concurrency, len(missing))))
+        if isinstance(self._halt, Stopped) and not self._halt.args:  # what was in flight then is counted by now
+            raise Stopped(f"stopped after {self._done} of {self._total} requests")
         if self._halt is not None:
             raise self._halt
 
@@ -175,7 +177,7 @@ class Crowd:
 
     def _halting(self) -> bool:
         if self._halt is None and self.stop():
-            self._halt = Stopped(f"stopped after {self._done} of {self._total} requests")
+            self._halt = Stopped()
         return self._halt is not None
 
     def _advance(self) -> None:
