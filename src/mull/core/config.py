@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -20,6 +20,8 @@ class Config(BaseModel):
     """Base of every configuration: frozen, and no key that it does not know."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    incidental: ClassVar[frozenset[str]] = frozenset()
+    """Keys that decide no result (how patiently a server is asked, what it may cost): results outlive their change."""
 
 
 C = TypeVar("C", bound=BaseModel)
@@ -46,14 +48,28 @@ def parse_config(kind: type[C], values: Mapping[str, Any], where: str) -> C:
         raise UserError(f"{path}: {message}{given}") from None
 
 
+def decisive(values: Mapping[str, Any], config: BaseModel) -> dict[str, Any]:
+    """`values`, which are or once were those of `config`, without the keys that decide no result."""
+    left_out = config.incidental if isinstance(config, Config) else frozenset()
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        inner = getattr(config, key, None)
+        if key not in left_out:
+            if isinstance(inner, BaseModel) and isinstance(value, Mapping):
+                value = decisive(value, inner)
+            found[key] = value
+    return found
+
+
 def _known_keys(kind: type[BaseModel], path: Iterable[Any]) -> list[str]:
     """The keys of the (nested) table of `kind` at `path`."""
     for part in path:
         field = kind.model_fields.get(str(part))
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        choices = [c for c in (annotation, *get_args(annotation)) if isinstance(c, type) and issubclass(c, BaseModel)]
+        if len(choices) != 1:
             return []
-        kind = annotation
+        kind = choices[0]
     return list(kind.model_fields)
 
 

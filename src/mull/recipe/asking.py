@@ -17,7 +17,9 @@ from mull.evaluation.sample import SampleConfig, keep
 from mull.evaluation.steps import LabelStepsConfig, as_lines, label_rows
 from mull.model.flops import working_parameters
 from mull.model.load import LoadedModel, load_model
+from mull.recipe.judging import judged
 from mull.recipe.kind import Context, chat_of, check_room, judge, report_dropped, reward_models
+from mull.recipe.taught import taught
 from mull.rewards.score import scorer
 from mull.tasks.mixture import load_mixture
 
@@ -36,7 +38,9 @@ def run_sample(context: Context) -> dict[str, Any]:
     """Ask a model, keep what is worth learning."""
     config: SampleConfig = context.config
     problems = problems_of(context)
-    return keep(asked(context, problems), problems, config.keep, context.stage)
+    rows, counts = taught(context, problems) if config.remote else (asked(context, problems), {})
+    rulings, judge_counts = judged(context, problems, rows)
+    return keep(rows, problems, config.keep, context.stage, rulings) | counts | judge_counts
 
 
 def run_label_steps(context: Context) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mull.core.config import decisive
 from mull.core.disk import refusal, said_of_the_disk
 from mull.core.errors import StageFailed, Stopped, UserError, nearest
 from mull.core.files import write_json, write_text
@@ -59,6 +60,7 @@ def run_recipe(
         run = Run(out)
         redone = redone_stages(recipe, run, sources, from_)
         refuse_changes(recipe, run, sources, redone)
+        _refuse_lacking(run, chosen, redone)
         if (out / "run.json").exists() and not run.known():
             progress.warn(f"{out / 'run.json'}: could not be read; it is written anew")
         for name in redone:
@@ -145,14 +147,22 @@ def refuse_changes(recipe: Recipe, run: Run, sources: dict[str, Origin], redone:
         if name not in recipe.stages:
             raise UserError(f"{run.path}: holds stage {name!r}, which this recipe lacks; use another --out")
         if not is_same(run.stage(name), sources[name]):
-            record = run.stage(name).read()
-            changed = first_difference(record.get("config", {}), recipe.stages[name].settings)
-            edited = ", ".join(changed_inputs(record.get("inputs", {}), sources[name].inputs, recipe.stages[name]))
+            record, stage = run.stage(name).read(), recipe.stages[name]
+            changed = first_difference(decisive(record.get("config", {}), stage.config), stage.essence)
+            edited = ", ".join(changed_inputs(record.get("inputs", {}), sources[name].inputs, stage))
             other = changed or edited or "seed, thread count, version or input"
             raise UserError(
                 f"{run.path}: stage {name!r} was run with another {other}; "
                 f"use another --out, or --from {name} to do it again"
             )
+
+
+def _refuse_lacking(run: Run, chosen: list[Stage], redone: list[str]) -> None:
+    """Raises UserError when the machine lacks what a stage that is to run will need, hours later perhaps."""
+    for stage in chosen:
+        if stage.name in redone or run.stage(stage.name).read().get("status") != "done":
+            for lacking in stage.kind.lacks(stage.config):
+                raise UserError(f"stages.{stage.name}: {lacking}")
 
 
 def changed_inputs(old: Mapping[str, str], new: Mapping[str, str], stage: Stage) -> list[str]:
@@ -198,6 +208,7 @@ def _run_stage(
     context = Context(
         directory, stage.config, stage.references | made, recipe.seed, stop,
         lambda total, unit: progress.begin(stage.name, total, unit), progress.update, Meter(),
+        lambda text: progress.note(f"{stage.name:<8} {text}"),
     )  # fmt: skip
     with _recorded(directory):
         summary = stage.kind.execute(context)

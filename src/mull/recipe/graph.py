@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mull.core.config import Config
+from mull.core.config import Config, decisive
 from mull.core.errors import UserError
 from mull.core.files import sha256_directory, sha256_file
 from mull.recipe.kind import StageKind
@@ -24,6 +24,9 @@ from mull.verify.own import own_file
 REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces or steps
 likewise, and the reward's `models` and `process.model` scores."""
+
+JUDGE = "keep.judge.model"
+"""The model that a `sample` stage asks whether an answer is right."""
 
 
 @dataclass(frozen=True)
@@ -44,15 +47,20 @@ class Stage:
         return self.config.model_dump(mode="json")
 
     @property
+    def essence(self) -> dict[str, Any]:
+        """The settings that decide a result."""
+        return decisive(self.settings, self.config)
+
+    @property
     def references(self) -> dict[str, str]:
         """Reference key → what it names: a stage, a model, a file of conversations."""
         return references(self.config)
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `process.model` and
-    `reward.models.NAME`."""
-    found = {key: _value(config, key) for key in (*REFERENCES, "process.model")}
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `process.model`,
+    `reward.models.NAME` and `keep.judge.model`."""
+    found = {key: _value(config, key) for key in (*REFERENCES, "process.model", JUDGE)}
     named: list[Any] = list(getattr(config, "data", ()))
     data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
     judges = getattr(getattr(config, "reward", None), "models", {})
@@ -62,7 +70,7 @@ def references(config: Config) -> dict[str, str]:
 
 def wanted(stage: Stage, key: str) -> str:
     """What the stage that a reference key names must make."""
-    return "model" if key in REFERENCES else stage.kind.reads if key.startswith("data.") else "score"
+    return "model" if key in (*REFERENCES, JUDGE) else stage.kind.reads if key.startswith("data.") else "score"
 
 
 def _value(config: Config, key: str) -> Any:
@@ -120,7 +128,7 @@ def origins(recipe: Recipe) -> dict[str, Origin]:
     found: dict[str, Origin] = {}
     for stage in recipe.stages.values():
         inputs = {key: found[name].fingerprint for key, name in stage.needs.items()} | outside(stage)
-        essence = [stage.kind.version, stage.settings, recipe.seed, recipe.threads, inputs]
+        essence = [stage.kind.version, stage.essence, recipe.seed, recipe.threads, inputs]
         digest = hashlib.sha256(json.dumps(essence, sort_keys=True).encode()).hexdigest()
         found[stage.name] = Origin(digest, inputs)
     return found

@@ -45,6 +45,7 @@ class Context:
     begin: Callable[[int, str], None] = lambda total, unit: None
     report: Report = lambda done, metrics: None
     memory: Meter = field(default_factory=Meter)
+    note: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class StageKind:
     version: str = "1"
     reads: Literal["traces", "steps", "preferences"] = "traces"
     """What a stage that its `data` names must make."""
+    lacks: Callable[[Any], list[str]] = lambda config: []
+    """What the machine lacks for it, one line each: a run does not begin without it, `--dry-run` only says it."""
+    costs: Callable[[Any], list[str]] = lambda config: []
+    """What it will cost, one line each, for `--dry-run`."""
 
 
 def report_dropped(context: Context, mixture: Mixture) -> None:

@@ -1,6 +1,7 @@
 """What `mull run` would do, without doing it: the graph, what is done already, what goes on, what runs anew.
 
-Left out on purpose: how long it will take and how much memory (`estimate`).
+Where a stage costs money, its most is told. Left out on purpose: how long it will take and how much memory
+(`estimate`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ class Planned:
     needs: tuple[str, ...]
     outlook: Outlook
     at: int | None = None
+    notes: tuple[str, ...] = ()
+    """What it will take at most, and what is missing for it here."""
 
     def to_json(self) -> dict[str, Any]:
         """The row for `mull run --dry-run --json`."""
@@ -74,14 +77,20 @@ def plan(recipe: Recipe, out: Path, from_: str | None = None, until: str | None 
             outlook = "goes on"
         at = int(checkpoint.name.removeprefix("step-")) if checkpoint and outlook == "goes on" else None
         kind, needs = stage.settings["kind"], tuple(dict.fromkeys(stage.needs.values()))
-        found.append(Planned(stage.name, kind, needs, outlook, at))
+        runs = outlook not in ("done", "left out")
+        notes = (*stage.kind.costs(stage.config), *stage.kind.lacks(stage.config)) if runs else ()
+        found.append(Planned(stage.name, kind, needs, outlook, at, notes))
     return found
 
 
 def lines(planned: list[Planned], estimates: Mapping[str, str] | None = None) -> list[str]:
-    """One line a stage, in columns; `estimates` is what is said of some stages besides."""
+    """One line a stage, in columns; `estimates` is what is said of some stages besides; notes follow."""
     after = {p.name: "after " + ", ".join(p.needs) if p.needs else "" for p in planned}
     said = estimates or {}
     rows = [(p.name, p.kind, after[p.name], p.words, said.get(p.name, "")) for p in planned]
     wide = [max((len(row[i]) for row in rows), default=0) for i in range(5)]
-    return ["  ".join(f"{text:{width}}" for text, width in zip(row, wide, strict=True)).rstrip() for row in rows]
+    found = []
+    for p, row in zip(planned, rows, strict=True):
+        found.append("  ".join(f"{text:{width}}" for text, width in zip(row, wide, strict=True)).rstrip())
+        found += [f"{'':{wide[0]}}  {note}" for note in p.notes]
+    return found

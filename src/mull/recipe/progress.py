@@ -24,6 +24,9 @@ SHOWN: dict[str, Callable[[float], str]] = {
     "held_out": lambda x: f"held out {x:.3f}",
     "alarm": lambda x: "REWARD MODELS ARE GAMED" if x else "no alarm",
     "checks": lambda x: f"checks {x:.0%}",
+    "cost": lambda x: f"{x:.4g} spent",
+    "tokens": lambda x: f"{x:,.0f} tokens",
+    "requests_a_minute": lambda x: f"{x:.0f} requests a minute",
 }
 HIDDEN_BESIDE = {"reward": "loss"}
 """A key that is not shown where another is: what a policy's loss says nobody can read."""

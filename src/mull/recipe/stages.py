@@ -34,6 +34,7 @@ from mull.recipe.kind import (
     report_dropped,
     reward_models,
 )
+from mull.recipe.sampled import check_sample, sample_costs, sample_lacks
 from mull.recipe.scored import check_prm, check_reward_model, check_rl, process_of, run_prm, run_reward_model
 from mull.recipe.star import run_star
 from mull.recipe.supervised import check_supervised, run_distil, run_sft
@@ -107,7 +108,7 @@ KINDS: dict[str, StageKind] = {
     "ppo": StageKind(PPOConfig, run_policy, check_model_and_tasks("init"), makes="model"),
     "sft": StageKind(SFTConfig, run_sft, check_supervised, makes="model"),
     "distil": StageKind(DistilConfig, run_distil, check_supervised, makes="model"),
-    "sample": StageKind(SampleConfig, run_sample, check_model_and_tasks("model"), makes="traces"),
+    "sample": StageKind(SampleConfig, run_sample, check_sample, makes="traces", lacks=sample_lacks, costs=sample_costs),
     "reward_model": StageKind(
         RewardModelConfig, run_reward_model, check_reward_model, makes="score", reads="preferences"
     ),

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mull.core.types import Problem
-from mull.evaluation.evaluate import AskConfig
+from mull.evaluation.evaluate import AskConfig, AskingConfig
+from mull.evaluation.sample import SampleConfig
 from mull.recipe.graph import Recipe, Stage
 from mull.tasks.conversations import read_conversations
 from mull.tasks.mixture import load_mixture
@@ -68,7 +69,7 @@ def work_of(recipe: Recipe, stage: Stage) -> Work | None:
         return _pretrain(config, recipe.seed)
     if isinstance(config, PolicyConfig):
         return _policy(config)
-    if isinstance(config, AskConfig):
+    if isinstance(config, AskConfig) or (isinstance(config, SampleConfig) and not config.remote):
         return _ask(config)
     if isinstance(config, SFTConfig) or (isinstance(config, DistilConfig) and config.data):
         return _supervised(recipe, stage)
@@ -104,7 +105,7 @@ def _policy(config: PolicyConfig) -> Work:
     )  # fmt: skip
 
 
-def _ask(config: AskConfig) -> Work:
+def _ask(config: AskingConfig) -> Work:
     problems = load_mixture(config.tasks).all
     prompt, length = _prompt(problems), config.max_tokens * LENGTH
     chunks, asked = math.ceil(len(problems) / config.chunk), len(problems) * config.samples
