@@ -34,11 +34,14 @@ from transformers import (
     T5ForConditionalGeneration,
 )
 
+from mull.core.chat import Chat
 from mull.core.errors import UserError
 from mull.model import hub
 from mull.model.attention import ATTENTION, PackedLayout
 from mull.model.head import hidden_states, lm_head
 from mull.model.load import check_source, load_model, save_model
+from mull.model.tiny import TinyConfig, small_model, word_tokenizer
+from mull.tasks.world.words import BOS, EOS, PAD, vocabulary
 
 SHAPE: dict[str, Any] = {
     "vocab_size": 16, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2,
@@ -73,6 +76,21 @@ def refused(source: str | Path, *parts: str, check: bool) -> None:
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("architecture", ["llama", "qwen2"])
+def test_a_tokenizer_comes_back_as_it_was_whatever_the_model_s_family(tmp_path: Path, architecture: str) -> None:
+    tokenizer = word_tokenizer(vocabulary(general=True), PAD, BOS, EOS)
+    shape = {"hidden": 16, "layers": 1, "heads": 2, "kv_heads": 1, "feed_forward": 16, "architecture": architecture}
+    model = small_model(TinyConfig.model_validate(shape), tokenizer, 0)
+    save_model(model, tokenizer, tmp_path / "model")
+    text = "3 5 8 make 4 <think> 3 5 + 8 yes so </think> merci"
+    loaded = load_model(str(tmp_path / "model"))
+    assert loaded.model.config.model_type == architecture
+    assert loaded.tokenizer(text)["input_ids"] == tokenizer(text)["input_ids"]
+    assert Chat(loaded.tokenizer).decode_pieces(tokenizer(text)["input_ids"]) == Chat(tokenizer).decode_pieces(
+        tokenizer(text)["input_ids"]
+    )
+
+
 def test_saved_is_plain_and_computes_the_same(
     tiny_model: Any, tiny_tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:

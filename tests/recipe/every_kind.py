@@ -137,7 +137,9 @@ def state(out: Path) -> dict[str, object]:
         stage, record = run.stage(name), run.stage(name).read()
         assert record["status"] == "done", name
         found[f"{name} hashes"] = record["hashes"]
-        found[f"{name} rows"] = [{k: v for k, v in row.items() if k != "seconds"} for row in stage.metrics()]
+        found[f"{name} rows"] = [
+            {k: v for k, v in row.items() if k not in ("seconds", "peak_memory")} for row in stage.metrics()
+        ]
         rows = [row for step in stage.rollout_steps() for row in stage.read_rollouts(step)]
         found[f"{name} samples"] = [(r["step"], r["draw"], r["sample"], r["token_ids"], r["logprobs"]) for r in rows]
         if name in TRAINED:

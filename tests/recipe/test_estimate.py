@@ -146,6 +146,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_the_memory_of_a_real_run_is_of_that_order(tmp_path: Path) -> None:
     wide = {"hidden": 256, "layers": 4, "heads": 4, "kv_heads": 2, "feed_forward": 1024}
     text = f'name = "t"\nthreads = 1\n[stages.base]\nkind = "pretrain"\ndocuments = 300\nmodel = {toml(wide)}\n'

@@ -74,6 +74,7 @@ def killed_and_resumed(
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.slow
 def test_killed_three_times_past_a_checkpoint(
     every_kind: ModuleType, undisturbed: tuple[Path, Path, int], tmp_path: Path
 ) -> None:

@@ -89,7 +89,7 @@ def test_several_models_add_up_and_each_counts_from_its_step(model: Any) -> None
     models = [judge(model, "safe", judged="whole"), judge(model, "helpful", from_step=5)]
     score = scorer(CHAT, RewardConfig(), 99, models)
     early, late = score([(GENERAL, completion(BEST, 4)), (GENERAL, completion(BEST, 5))])
-    assert early.parts["helpful"] == 0.0 and early.reward == early.parts["safe"] > 0
+    assert "helpful" not in early.parts and early.reward == early.parts["safe"] > 0
     assert late.parts["helpful"] > 0 and late.reward == pytest.approx(sum(late.parts.values()))
     assert late.parts["safe"] == early.parts["safe"]
 
@@ -109,6 +109,24 @@ def test_many_at_a_time_or_one_is_the_same(model: Any) -> None:
 def test_a_reply_without_the_part_that_is_judged_earns_nothing(model: Any) -> None:
     score = scorer(CHAT, RewardConfig(format="free"), 99, [judge(model, judged="thought")])
     assert score([(GENERAL, completion("<answer> 3 7 9 </answer>"))])[0].reward == 0.0
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "paid"),
+    [
+        ("additive", "3 7 9 thanks", False),
+        ("additive", "<think> 3 7 9 thanks 3 7", False),
+        ("additive", "<answer> 3 7 9 </answer>", True),
+        ("free", "3 7 9 thanks", True),
+        ("free", "<think> 3 7 9 thanks 3 7", False),
+    ],
+)
+def test_it_pays_only_where_a_right_answer_would_be_paid(model: Any, form: str, text: str, paid: bool) -> None:
+    config = parse_config(RewardConfig, {"format": form}, "reward")
+    score = scorer(CHAT, config, 99, [judge(model, judged="whole")])
+    assert (score([(GENERAL, completion(text))])[0].parts["helpful"] > 0) is paid
+    cut = replace(completion(text), finish=FinishReason.LENGTH)
+    assert score([(GENERAL, cut)])[0].parts["helpful"] == 0.0
 
 
 def test_a_model_cannot_bear_the_name_of_a_rule() -> None:

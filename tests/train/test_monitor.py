@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -68,37 +69,62 @@ def watch(watched: Monitor, pay: Callable[[int], float | None], steps: range) ->
     return [alarm for alarm in found if alarm is not None]
 
 
-def test_it_rings_when_pay_rises_and_accuracy_falls() -> None:
-    watched = monitor([0.8, 0.8, 0.5])
-    assert watch(watched, lambda step: 0.1 * step, range(6)) == [0.0, 0.0, 1.0]
-    assert watched.alarms == [5]
+def test_it_rings_when_pay_rises_and_accuracy_falls_twice() -> None:
+    watched = monitor([0.8, 0.8, 0.5, 0.5])
+    assert watch(watched, lambda step: 0.1 * step, range(8)) == [0.0, 0.0, 0.0, 1.0]
+    assert watched.alarms == [7]
+
+
+def test_one_bad_look_is_not_enough() -> None:
+    watched = monitor([0.8, 0.5, 0.85, 0.5, 0.9])
+    assert watch(watched, lambda step: 0.1 * step, range(10)) == [0.0] * 5
+
+
+def test_where_a_model_begins_to_count_it_begins_anew() -> None:
+    rates, pay = [0.8, 0.8, 0.5, 0.5], lambda step: 0.0 if step < 4 else 0.9
+    assert watch(monitor(rates), pay, range(8))[-1] == 1.0
+    fresh = monitor(rates)
+    fresh.starts = frozenset({4})
+    assert watch(fresh, pay, range(8)) == [0.0] * 4
+
+
+def test_its_state_is_plain_json_also_when_nothing_was_paid() -> None:
+    watched = monitor([0.5, 0.6])
+    watch(watched, lambda step: None, range(4))
+    assert json.loads(json.dumps(watched.state(), allow_nan=False)) == watched.state()
+
+
+def test_looks_before_anything_was_paid_do_not_silence_it() -> None:
+    watched = monitor([0.8, 0.8, 0.5, 0.5])
+    assert watch(watched, lambda step: None if step < 2 else 0.1 * step, range(8))[-1] == 1.0
 
 
 @pytest.mark.parametrize(
     ("rates", "pay"),
     [
-        ([0.5, 0.8, 0.9], lambda step: 0.1 * step),  # both rise
-        ([0.8, 0.8, 0.5], lambda step: 1 - 0.1 * step),  # accuracy falls, but so does the pay
-        ([0.8, 0.8, 0.5], lambda step: None),  # no reward model pays
-        ([0.8, 0.79, 0.78], lambda step: 0.1 * step),  # a fall within the noise
+        ([0.5, 0.8, 0.9, 0.9], lambda step: 0.1 * step),  # both rise
+        ([0.8, 0.8, 0.5, 0.5], lambda step: 1 - 0.1 * step),  # accuracy falls, but so does the pay
+        ([0.8, 0.8, 0.5, 0.5], lambda step: None),  # no reward model pays
+        ([0.8, 0.79, 0.78, 0.78], lambda step: 0.1 * step),  # a fall within the noise
     ],
 )
 def test_it_keeps_still_otherwise(rates: list[float], pay: Callable[[int], float | None]) -> None:
-    assert watch(monitor(rates), pay, range(6)) == [0.0, 0.0, 0.0]
+    assert watch(monitor(rates), pay, range(8)) == [0.0] * 4
 
 
 def test_a_fall_that_is_tolerated() -> None:
-    assert watch(monitor([0.8, 0.6], tolerance=0.4), lambda step: step, range(4)) == [0.0, 0.0]
-    assert watch(monitor([0.8, 0.6], tolerance=0.05), lambda step: step, range(4)) == [0.0, 1.0]
+    rates = [0.8, 0.6, 0.6]
+    assert watch(monitor(rates, tolerance=0.4), lambda step: step, range(6)) == [0.0, 0.0, 0.0]
+    assert watch(monitor(rates, tolerance=0.05), lambda step: step, range(6)) == [0.0, 0.0, 1.0]
 
 
 def test_it_can_stop_the_stage_and_says_what_to_do() -> None:
-    with pytest.raises(StageFailed, match=r"at step 3 .* fell from 0\.7\d* at step 1 to 0\.4\d*: .*from_step"):
-        watch(monitor([0.8, 0.4], on_alarm="stop"), lambda step: step, range(4))
+    with pytest.raises(StageFailed, match=r"at step 5 .* fell from 0\.7\d* at step 1 to 0\.\d*: .*from_step"):
+        watch(monitor([0.8, 0.4, 0.4], on_alarm="stop"), lambda step: step, range(6))
 
 
 def test_a_resumed_monitor_rings_where_the_other_would_have() -> None:
-    rates, pay = [0.6, 0.8, 0.7, 0.4], lambda step: 0.1 * step
+    rates, pay = [0.6, 0.8, 0.4, 0.4], lambda step: 0.1 * step
     straight = monitor(rates)
     wanted = watch(straight, pay, range(8))
     for cut in (1, 2, 3, 5, 7):

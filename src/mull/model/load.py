@@ -17,8 +17,9 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedTokenizerFast
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+from transformers.models.auto.tokenization_auto import get_tokenizer_config
 from transformers.utils import logging as transformers_logging
 
 from mull.core.chat import chat_for
@@ -204,9 +205,17 @@ def load_tokenizer(directory: Path) -> Any:
     return _tokenizer(Place(str(directory)))
 
 
+GENERIC = ("TokenizersBackend", "PreTrainedTokenizerFast")
+
+
 def _tokenizer(place: Place) -> Any:
+    offline = not place.remote
     try:
-        return AutoTokenizer.from_pretrained(place.where, local_files_only=not place.remote)
+        # Where a directory names no class of its own, transformers takes that of the model's family and rebuilds it: a
+        # Qwen with a word-level tokenizer.json would get a BPE that drops the words it does not know, and says nothing.
+        named = get_tokenizer_config(place.where, local_files_only=offline).get("tokenizer_class")
+        kind: Any = PreTrainedTokenizerFast if named in GENERIC else AutoTokenizer
+        return kind.from_pretrained(place.where, local_files_only=offline)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise UserError(f"{place.where}: its tokenizer cannot be loaded ({_first_line(error)})") from error
 

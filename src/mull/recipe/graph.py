@@ -21,6 +21,7 @@ from mull.recipe.kind import StageKind
 from mull.tasks.registry import parse_spec
 from mull.verify.own import own_file
 
+FILES = ("data", "test")
 REFERENCES = ("init", "model", "teacher")
 """Keys that name a model: a stage that makes one, or one from outside. The entries of `data` name traces or steps
 likewise, and the reward's `models` and `process.model` scores."""
@@ -58,11 +59,14 @@ class Stage:
 
 
 def references(config: Config) -> dict[str, str]:
-    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …; `process.model`,
-    `reward.models.NAME` and `keep.judge.model`."""
+    """What a stage's configuration names: `init`, `model`, `teacher`; `data.1`, `data.2`, …, `test.1`, …;
+    `process.model`, `reward.models.NAME` and `keep.judge.model`."""
     found = {key: _value(config, key) for key in (*REFERENCES, "process.model", JUDGE)}
-    named: list[Any] = list(getattr(config, "data", ()))
-    data = {f"data.{number}": str(getattr(spec, "source", spec)) for number, spec in enumerate(named, 1)}
+    data = {
+        f"{kind}.{number}": str(getattr(spec, "source", spec))
+        for kind in FILES
+        for number, spec in enumerate(getattr(config, kind, ()), 1)
+    }
     judges = getattr(getattr(config, "reward", None), "models", {})
     scores = {f"reward.models.{name}": use.model for name, use in judges.items()}
     return {key: value for key, value in found.items() if isinstance(value, str)} | data | scores
@@ -70,7 +74,7 @@ def references(config: Config) -> dict[str, str]:
 
 def wanted(stage: Stage, key: str) -> str:
     """What the stage that a reference key names must make."""
-    return "model" if key in (*REFERENCES, JUDGE) else stage.kind.reads if key.startswith("data.") else "score"
+    return "model" if key in (*REFERENCES, JUDGE) else stage.kind.reads if key.partition(".")[0] in FILES else "score"
 
 
 def _value(config: Config, key: str) -> Any:
@@ -141,7 +145,7 @@ def outside(stage: Stage) -> dict[str, str]:
         UserError: one of them cannot be read.
     """
     named = {key: name for key, name in stage.references.items() if key not in stage.needs}
-    models = [name for key, name in named.items() if not key.startswith("data.")]
+    models = [name for key, name in named.items() if key.partition(".")[0] not in FILES]
     watched = getattr(getattr(stage.config, "monitor", None), "tasks", ())
     tasks = (*getattr(stage.config, "tasks", ()), *watched)
     benchmarks = [parse_spec(text).source for spec in tasks for text in getattr(spec, "decontaminate", ())]

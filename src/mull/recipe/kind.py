@@ -25,7 +25,7 @@ from mull.model.scalar import load_scalar
 from mull.rewards.judge import RewardModel
 from mull.rewards.score import RewardConfig
 from mull.tasks.mixture import Mixture, load_mixture
-from mull.tasks.world.words import lexicon
+from mull.tasks.world.words import GENERAL, lexicon
 
 Report = Callable[[int, dict[str, float]], None]
 
@@ -117,11 +117,28 @@ def reward_models(context: Context, config: RewardConfig) -> list[RewardModel]:
 
 
 def check_reward(config: Any, where: str, inner: frozenset[str]) -> None:
-    """Reward models from outside exist and have a score; raises UserError otherwise."""
-    for name, use in config.reward.models.items():
-        if f"reward.models.{name}" not in inner:
-            with named(f"{where}.reward.models.{name}"):
+    """Reward models from outside exist, and each has something to read and a time to count; raises UserError."""
+    uses = config.reward.models
+    problems = load_mixture(config.tasks).all
+    domains = {problem.domain for problem in problems}
+    steps = getattr(config, "steps", 1)
+    for name, use in uses.items():
+        with named(f"{where}.reward.models.{name}"):
+            if f"reward.models.{name}" not in inner:
                 load_scalar(use.model)
+            if not domains & set(use.domains):
+                raise UserError(
+                    f"no task has a problem of domain {', '.join(use.domains)}; there are {', '.join(domains)}"
+                )
+            if use.from_step >= steps:
+                raise UserError(f"from_step {use.from_step} never comes: there are {steps} steps, counted from 0")
+            if use.shape == "raw" and hasattr(config, "algorithm"):
+                raise UserError('shape = "raw" has no zero: ill form would earn more than a bad reply; use "sigmoid"')
+    read = {domain for use in uses.values() for domain in use.domains}
+    if hasattr(config, "algorithm") and GENERAL in {p.task for p in problems if p.domain not in read}:
+        raise UserError(
+            f"{where}.tasks: nothing reads {GENERAL}, whose verifier must not pay; name a model in reward.models"
+        )
 
 
 def check_nothing(config: Any, where: str, inner: frozenset[str]) -> None:

@@ -85,8 +85,17 @@ def _stage(run: Run, name: str, role: str) -> Ancestor:
 def _named(config: dict[str, Any]) -> dict[str, str]:
     """Reference key → what it names, as `graph.references` has it for a configuration that is still an object."""
     found = {key: config[key] for key in REFERENCES if isinstance(config.get(key), str) and config[key]}
-    data = enumerate(config.get("data") or (), 1)
-    return found | {f"data.{i}": str(one.get("source")) if isinstance(one, dict) else str(one) for i, one in data}
+    for key in ("process.model", "keep.judge.model"):
+        inner: Any = config
+        for part in key.split("."):
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        found |= {key: inner} if isinstance(inner, str) else {}
+    judges = ((config.get("reward") or {}).get("models") or {}).items()
+    found |= {f"reward.models.{name}": str(use["model"]) for name, use in judges}
+    for kind in ("data", "test"):
+        named = enumerate(config.get(kind) or (), 1)
+        found |= {f"{kind}.{i}": str(one.get("source")) if isinstance(one, dict) else str(one) for i, one in named}
+    return found
 
 
 def _outside(role: str, source: str, digest: str) -> Ancestor:

@@ -99,7 +99,10 @@ def _monitor(context: Context, chat: Chat, engine: LocalEngine) -> Monitor | Non
         return None
     problems, limit = load_mixture(config.monitor.tasks).all, config.sampling.max_tokens
     score = scorer(chat, RewardConfig(format=config.reward.format), limit)
-    return Monitor(config.monitor, problems, engine, chat, score, config.sampling.sampling(), context.seed)
+    starts = frozenset(use.from_step for use in config.reward.models.values())
+    return Monitor(
+        config.monitor, problems, engine, chat, score, config.sampling.sampling(), context.seed, starts=starts
+    )
 
 
 KINDS: dict[str, StageKind] = {

@@ -79,7 +79,7 @@ def _ask(
         return []
     stage.clean()
     seed = seed_of(context.seed, number, stage.name)
-    return asked(replace(context, stage=stage, models={"model": model}, seed=seed), problems)
+    return asked(replace(context, stage=stage, models={**context.models, "model": model}, seed=seed), problems)
 
 
 def _sft(config: StarConfig, stage: StageDir) -> SFTConfig:

@@ -14,6 +14,7 @@ from typing import Any
 from mull.core.types import Problem
 from mull.evaluation.evaluate import AskConfig, AskingConfig
 from mull.evaluation.sample import SampleConfig
+from mull.evaluation.steps import LabelStepsConfig
 from mull.recipe.graph import Recipe, Stage
 from mull.tasks.conversations import read_conversations
 from mull.tasks.mixture import load_mixture
@@ -69,6 +70,8 @@ def work_of(recipe: Recipe, stage: Stage) -> Work | None:
         return _pretrain(config, recipe.seed)
     if isinstance(config, PolicyConfig):
         return _policy(config)
+    if isinstance(config, LabelStepsConfig):
+        return None  # how many steps a chain has is not known before
     if isinstance(config, AskConfig) or (isinstance(config, SampleConfig) and not config.remote):
         return _ask(config)
     if isinstance(config, SFTConfig) or (isinstance(config, DistilConfig) and config.data):
@@ -108,7 +111,8 @@ def _policy(config: PolicyConfig) -> Work:
 def _ask(config: AskingConfig) -> Work:
     problems = load_mixture(config.tasks).all
     prompt, length = _prompt(problems), config.max_tokens * LENGTH
-    chunks, asked = math.ceil(len(problems) / config.chunk), len(problems) * config.samples
+    times = max(1, len(getattr(config, "budgets", ())))
+    chunks, asked = math.ceil(len(problems) / config.chunk) * times, len(problems) * config.samples * times
     side = min(config.slots, min(config.chunk, len(problems)) * config.samples)
     return Work(
         chunks, "chunk", read=len(problems) * prompt, written=asked * length,

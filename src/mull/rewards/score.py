@@ -5,7 +5,8 @@ earns nothing. R1-Zero's additive form (accuracy + format, arXiv 2501.12948 §2.
 farm it, they learn to answer at once in perfect form and never think again.
 
 Where a reward model reads a problem's replies (`learned`), it takes the verdict's place: the verdict is recorded and
-pays nothing. Form gates it in the same way. Left out on purpose: how reward models are made.
+pays nothing. Form gates it in the same way, and what was cut off earns nothing from it. Left out on
+purpose: how reward models are made.
 """
 
 from __future__ import annotations
@@ -123,12 +124,21 @@ def scorer(chat: Chat, config: RewardConfig, limit: int, models: Sequence[Reads]
             text, parts = chat.parse(completion.prompt_ids, completion.token_ids)
             filled = replace(completion, text=text, thinking=parts.thinking, answer=parts.answer)
             found.append(score(problem, filled, parts, config, limit))
-            ruled.append(config.format != "gate" or parts.well_formed)
+            ruled.append(_in_form(filled, parts, config))
         for model in models:
             found = _with_model(model, asked, found, ruled)
         return found
 
     return run
+
+
+def _in_form(completion: Completion, parts: Parts, config: RewardConfig) -> bool:
+    """Whether a reward model may pay: where a right answer would be paid, and never for what was cut off."""
+    if config.format == "gate":
+        return parts.well_formed
+    if completion.truncated:
+        return False
+    return parts.answer_closed if config.format == "additive" else parts.thinking is None or parts.closed
 
 
 def each(judge: Callable[[Problem, Completion], Scored]) -> Scorer:
@@ -143,9 +153,13 @@ def _with_model(
     mine = [model.reads(problem) for problem, _ in asked]
     read = [i for i, own in enumerate(mine) if own and ruled[i] and model.counts(asked[i][1])]
     earned = dict(zip(read, model.earned([(asked[i][0], scored[i].completion.text) for i in read]), strict=True))
-    return [_judged(one, model.name, earned.get(i, 0.0)) if mine[i] else one for i, one in enumerate(scored)]
+    late = [not model.counts(completion) for _, completion in asked]
+    return [
+        (_judged(one, {} if late[i] else {model.name: earned.get(i, 0.0)}) if mine[i] else one)
+        for i, one in enumerate(scored)
+    ]
 
 
-def _judged(scored: Scored, name: str, earned: float) -> Scored:
-    parts = {key: value for key, value in scored.parts.items() if key != "accuracy"} | {name: earned}
+def _judged(scored: Scored, earned: dict[str, float]) -> Scored:
+    parts = {key: value for key, value in scored.parts.items() if key != "accuracy"} | earned
     return replace(scored, parts=parts, reward=sum(parts.values()), excluded="")

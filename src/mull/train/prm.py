@@ -75,7 +75,7 @@ def _sampled(chat: Chat, chain: Chain, where: str) -> tuple[tuple[int, ...], lis
     """The ids that a model sampled, once sure that they are words of this one."""
     ids = chain.ids
     assert ids is not None
-    known = max(*ids.prompt, *ids.said) < len(chat.tokenizer)
+    known = max((*ids.prompt, *ids.said)) < len(chat.tokenizer)
     said = "".join("".join(chat.decode_pieces(ids.said)).split()) if known else ""
     if chat.encode(chain.prompt) != ids.prompt or "".join("".join(chain.steps).split()) not in said:
         raise UserError(

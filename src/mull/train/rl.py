@@ -90,6 +90,11 @@ class RLConfig(PolicyConfig):
                 )
             if self.algorithm.kl_coefficient and self.algorithm.kl_in == "reward":
                 raise ValueError('process.mode = "process" replaces the reward; set algorithm.kl_in = "loss"')
+            if self.reward.models or self.reward.language_weight or self.reward.overlong_buffer or self.max_rounds > 1:
+                raise ValueError(
+                    'process.mode = "process" replaces the reward: reward.models, language_weight, overlong_buffer and '
+                    'max_rounds would be ignored; leave them out, or set process.mode = "both"'
+                )
         return self
 
 

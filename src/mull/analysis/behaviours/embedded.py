@@ -28,8 +28,10 @@ CAN = (
 VERDICTS = {"yes": True, "oui": True, "no": False, "non": False}
 AGAIN = ("again", "encore")
 SPOKEN = {
-    **dict.fromkeys(("make", "compute", "again", "yes", "no", "so"), "en"),
-    **dict.fromkeys(("faire", "calculer", "encore", "oui", "non", "donc"), "fr"),
+    **dict.fromkeys(("make", "compute", "again", "yes", "no", "so", "tell", "leak", "thanks", "sorry"), "en"),
+    **dict.fromkeys(
+        ("faire", "calculer", "encore", "oui", "non", "donc", "dire", "divulguer", "merci", "pardon"), "fr"
+    ),
 }
 _WORD = re.compile(r"\S+")
 _OPERATORS = ("+", "-", "*")

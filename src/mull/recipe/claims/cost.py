@@ -8,15 +8,18 @@ from mull.recipe.claims.roles import Roles
 from mull.recipe.evidence import Stage
 from mull.stats import paired_ratio
 
-SAME = ("init", "prompts", "group_size")
+SAME = (
+    "init", "tasks", "prompts", "group_size", "sampling", "slots", "micro_batch_tokens", "dtype", "lora", "optim",
+    "algorithm",
+)  # fmt: skip
 
 MEMORY = Definition(
     "grpo_saves_memory",
     "Learning from groups instead of a critic saves memory",
     "DeepSeekMath §4.1.1 (arXiv 2402.03300)",
     "The peak of main memory of each step above what the process held before the stage: ppo over rl, for two stages "
-    "of the same init, prompts and group size. The interval draws steps again, the same of both; it is above 1 to "
-    "hold. Memory of an accelerator is not in it.",
+    "of the same init, prompts, group size and settings. The interval draws steps again, the same of both; it is "
+    "above 1 to hold. Memory of an accelerator is not in it.",
     "peak of memory in a step",
     labels=("rl", "ppo"),
     effect="ratio",
@@ -40,7 +43,7 @@ def grpo_saves_memory(roles: Roles) -> Claim:
         if all(rl.config.get(key) == ppo.config.get(key) for key in SAME)
     ]
     if not found:
-        return missing(MEMORY, "no rl and ppo stage share init, prompts and group_size")
+        return missing(MEMORY, "no rl and ppo stage share init, prompts, group_size and settings")
     rl, ppo = found[0]
     first, second = _peaks(rl), _peaks(ppo)
     steps = sorted(first.keys() & second.keys())

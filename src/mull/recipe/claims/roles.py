@@ -15,7 +15,7 @@ from typing import Any
 
 from mull.recipe.evidence import Run, Stage
 
-TRAINED = ("rl", "ppo", "sft", "distil")
+TRAINED = ("rl", "ppo", "sft", "distil", "star")
 
 
 @dataclass(frozen=True)
