@@ -34,6 +34,7 @@ from mull.recipe.claims import (
     scorecard,
     task_rows,
 )
+from mull.recipe.claims.roles import Roles
 from mull.recipe.evidence import Evidence, Pair, Run, Stage, read_run
 from mull.recipe.story import WORLD, headline, notes, summary
 from mull.stats import Estimate, cluster_mean, cluster_share
@@ -118,9 +119,16 @@ def write_report(report: Report) -> Path:
     return target
 
 
+def _main(report: Report) -> Pair | None:
+    zero = Roles(report.run).zero
+    measured = [pair for pair in report.pairs if pair.problems]
+    first = [pair for pair in measured if zero and pair.stage.name == zero.name]
+    return next(iter([*first, *reversed(measured), *reversed(report.pairs)]), None)
+
+
 def report_html(report: Report) -> str:
-    """The whole page; the last rl stage that was measured is its headline."""
-    main = next((p for p in reversed(report.pairs) if p.problems), report.pairs[-1] if report.pairs else None)
+    """The whole page; the R1-Zero stage is its headline, or the last rl stage that was measured."""
+    main = _main(report)
     claims = {c.id: c for c in report.stages if main is None or c.stage == main.stage.name}
     title = headline(claims)
     steps = len(main.stage.metrics()) if main else 0
