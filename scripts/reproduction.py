@@ -44,7 +44,14 @@ def cell(claim: Claim) -> str:
         return f"{MARKS[claim.holds]} {claim.reason or 'not measured'}"
     low, high = claim.ci_low, claim.ci_high
     interval = "no interval" if low is None or high is None else f"{low:+.3f}, {high:+.3f}"
-    return f"{MARKS[claim.holds]} {claim.before:.3f} → {claim.after:.3f} [{interval}], n {claim.n}/{claim.families}"
+    return (
+        f"{MARKS[claim.holds]} {shown(claim.before)} → {shown(claim.after)} [{interval}], n {claim.n}/{claim.families}"
+    )
+
+
+def shown(value: float) -> str:
+    """A share or a count, or bytes as megabytes."""
+    return f"{value / 1e6:.0f} MB" if value > 1e5 else f"{value:.3f}"
 
 
 if __name__ == "__main__":
