@@ -44,9 +44,8 @@ def cell(claim: Claim) -> str:
         return f"{MARKS[claim.holds]} {claim.reason or 'not measured'}"
     low, high = claim.ci_low, claim.ci_high
     interval = "no interval" if low is None or high is None else f"{low:+.3f}, {high:+.3f}"
-    return (
-        f"{MARKS[claim.holds]} {shown(claim.before)} → {shown(claim.after)} [{interval}], n {claim.n}/{claim.families}"
-    )
+    sides = f"{shown(claim.before)} → {shown(claim.after)}"
+    return f"{MARKS[claim.holds]} {sides} [{interval}], n {claim.n}/{claim.families}"
 
 
 def shown(value: float) -> str:

@@ -79,7 +79,10 @@ def test_a_critic_that_takes_none_refutes_it(bench):
 
 @pytest.mark.parametrize(
     ("rl", "more", "why"),
-    [([0, 0], {}, "hold no peak_memory"), ([1, 1], {"prompts": 9}, "no rl and ppo stage share init, prompts, group_size and")],
+    [
+        ([0, 0], {}, "hold no peak_memory"),
+        ([1, 1], {"prompts": 9}, "no rl and ppo stage share init, prompts, group_size and"),
+    ],
 )
 def test_memory_that_was_not_told_is_not_measured(bench, rl, more, why):
     assert why in spend(bench, rl, [5, 5], **more).reason
