@@ -100,10 +100,11 @@ def passes(one: Solved, program: str, seconds: float = 1) -> bool:
 
 def test_every_canonical_solution_is_right(problems: list[Solved]) -> None:
     assert len(problems) == 164 + FIRST
-    wrong = {
-        one.name: found.reason for one in problems if not (found := verify(one.problem, fenced(one.program))).correct
-    }
-    assert not wrong
+    found = {one.name: (one, verify(one.problem, fenced(one.program))) for one in problems}
+    # Beside other work a processor second does less: what ran out of time has one more try, what is wrong has none.
+    late = {name: one for name, (one, verdict) in found.items() if "processor time" in verdict.reason}
+    found |= {name: (one, verify(one.problem, fenced(one.program))) for name, one in late.items()}
+    assert not {name: verdict.reason for name, (_, verdict) in found.items() if not verdict.correct}
 
 
 def test_the_function_alone_is_enough(problems: list[Solved]) -> None:
